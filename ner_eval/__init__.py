@@ -1,0 +1,1 @@
+"""What comes out: tags, scores, predictions, model card, published model."""

@@ -1,0 +1,1 @@
+"""What learns: tokenizer and encoder, batches, the trainer."""
