@@ -1,0 +1,60 @@
+# Variables: MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS
+MODEL ?= scratch
+ARGS ?=
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+FLAGS = --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
+	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
+	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
+
+.PHONY: help train test soak push sample baselines results lint clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@echo 'variables: MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS'
+
+train: $(VENV)/.run ## fine-tune, evaluate and save; without variables: the bundled corpus, from scratch
+	$(PY) run_ner.py $(FLAGS)
+
+test: $(VENV)/.tests ## run the tests (a few minutes, no network)
+	$(PY) -m pytest -q $(ARGS)
+
+soak: $(VENV)/.tests ## run the longer tests
+	$(PY) -m pytest -q -m soak $(ARGS)
+
+push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_model_id me/my-ner"
+	$(PY) -m ner_eval.publish --model $(MODEL) $(ARGS)
+
+sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
+	$(PY) -m ner_data.sample
+
+baselines: $(VENV)/.benchmarks ## most frequent tag and CRF on the split of a run: make baselines TRAIN_FILE=...
+	$(PY) -m benchmarks.baselines $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
+	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) $(ARGS)
+
+results: $(VENV)/.benchmarks ## the README's results table from finished runs: make results ARGS="runs/a runs/b"
+	$(PY) -m benchmarks.results $(ARGS)
+
+lint: $(VENV)/.tests ## check the code's style
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+clean: ## remove the virtual environment (runs stay)
+	rm -rf $(VENV)
+
+# uv if it is there, pip otherwise; a stamp per list of packages, so that nothing is installed twice
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than Python 3.11; give another: make PYTHON=python3.12 ..." >&2; exit 2; }
+	if command -v uv >/dev/null; then uv venv --python $(PYTHON) --allow-existing $(VENV); \
+		else $(PYTHON) -m venv $(VENV); fi
+	touch $@
+
+$(VENV)/.run: requirements.txt | $(VENV)/.venv
+$(VENV)/.tests: tests/requirements.txt | $(VENV)/.run
+$(VENV)/.benchmarks: benchmarks/requirements.txt | $(VENV)/.run
+$(VENV)/.run $(VENV)/.tests $(VENV)/.benchmarks:
+	if command -v uv >/dev/null; then VIRTUAL_ENV=$(VENV) uv pip install -r $<; \
+		else $(PY) -m pip install --quiet --disable-pip-version-check -r $<; fi
+	touch $@

@@ -1,0 +1,307 @@
+r"""CSV or TSV with a header line and one word per row, as in Kaggle's "entity annotated corpus" (GMB).
+
+    Sentence #,Word,POS,Tag
+    Sentence: 1,Thousands,NNS,O
+    ,of,IN,O
+
+The sentence id stands on a sentence's first row only, or on every row; with no id column, blank lines separate the
+sentences. Comma, semicolon or tab, quoted as CSV is: a cell that starts with a quotation mark ends with one, and
+marks inside it are doubled. pandas reads the cells, as strings and nothing but strings. It pads short rows without
+a word and knows no line numbers, so numpy finds the rows in the bytes first.
+"""
+
+import csv
+import difflib
+import io
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ner_data import InputError
+from ner_data.sentences import Words, is_empty
+from ner_data.text_file import counted, line_of, read_text, shown
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+QUOTE, LF, CR = ord('"'), ord("\n"), ord("\r")
+
+
+class Columns(NamedTuple):
+    """The names of the three columns that are read."""
+
+    sentence: str = "Sentence #"
+    word: str = "Word"
+    tag: str = "Tag"
+
+
+class Rows(NamedTuple):
+    """Where the rows of a CSV file stand in its bytes; all (rows,) int64, the header is row 0."""
+
+    starts: np.ndarray  # first byte
+    ends: np.ndarray  # one past the last byte, without the line end
+    cells: np.ndarray  # how many
+    lines: np.ndarray  # the 1-based line a row starts on
+
+
+def read_word_csv(path, columns=Columns(), say=print):  # noqa: B008 (a tuple cannot change)
+    """Read the words of the CSV or TSV file at `path`. Raises InputError for whatever cannot be read exactly."""
+    data = read_text(path, say)
+    start, header = _find_header(path, data)
+    separator = _find_separator(header, columns)
+    names = _split_header(header, separator)
+    has_ids = _check_header(f"{path}:{line_of(data, start)}", names, columns)
+    if separator != ",":
+        say(f"{path}: the columns are separated by {SEPARATORS[separator]}s")
+    rows = _find_rows(path, data, separator)
+    blank = _find_blank(path, data, rows, separator, len(names))
+    wanted = [columns.word, columns.tag] + [columns.sentence] * has_ids
+    frame = _read_cells(data, separator, names, wanted)
+    if len(frame) != len(rows.starts):
+        raise InputError(f"{path}: pandas reads {len(frame)} rows where {len(rows.starts)} stand, is it CSV at all?")
+    words, tags = _strings(frame[columns.word]), _strings(frame[columns.tag])
+    looks_blank = np.flatnonzero(~blank & is_empty(words))
+    blank[looks_blank] = [_is_blank(data[rows.starts[row] : rows.ends[row]], separator) for row in looks_blank]
+    blank[: np.searchsorted(rows.starts, start) + 1] = True  # the header
+    if blank.all():
+        raise InputError(f"{path}:{line_of(data, start)}: a header and no rows, add one row per word")
+    ids = _strings(frame[columns.sentence]) if has_ids else None
+    if not has_ids:
+        say(f"{path}: no column {shown(columns.sentence)}, so blank lines separate the sentences")
+    return words_of_rows(path, words, tags, ids, blank, rows.lines)
+
+
+def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
+    """Read the words of a DataFrame with one word per row; rows count from 1, and errors name them as lines.
+
+    A missing value in the id column is an empty id; in the word and tag columns it is an error, because `None` and
+    `NA` are words: read the file with `dtype=str, keep_default_na=False`.
+    """
+    path = "DataFrame"
+    has_ids = _check_header(path, [str(name) for name in frame.columns], columns)
+    blank = frame.isna().all(axis=1).to_numpy() | (frame == "").all(axis=1).to_numpy()
+    lines = np.arange(1, len(frame) + 1)
+    for name in (columns.word, columns.tag):
+        values = frame[name]
+        kind = pd.api.types.infer_dtype(values[~blank].astype(object), skipna=False)
+        if kind not in ("string", "empty"):
+            row = next(row for row in np.flatnonzero(~blank) if not isinstance(values.iloc[row], str))
+            value = shown(values.iloc[row])
+            raise InputError(
+                f"{path}:{lines[row]}: column {shown(name)} is not a string, {value}, "
+                "read the file with dtype=str, keep_default_na=False"
+            )
+    if blank.all():
+        raise InputError(f"{path}: no rows, add one row per word")
+    ids = None
+    if has_ids:
+        column = frame[columns.sentence]
+        ids = _strings(column.astype(object).where(column.notna(), "").astype(str))
+    else:
+        say(f"{path}: no column {shown(columns.sentence)}, so blank rows separate the sentences")
+    words, tags = (_strings(frame[name].where(~blank, "")) for name in (columns.word, columns.tag))
+    return words_of_rows(path, words, tags, ids, blank, lines)
+
+
+def words_of_rows(path, tokens, tags, ids, blank, lines):
+    """Rows, some of them blank -> `Words`; with `ids` None, the blank rows separate the sentences.
+
+    tokens, tags, ids: (rows,) string; blank: (rows,) bool; lines: (rows,) int64.
+    Raises InputError when the first row has no sentence id, or an id comes back later.
+    """
+    kept = np.flatnonzero(~blank)
+    lines = lines[kept]
+    if ids is None:
+        starts = np.flatnonzero(np.diff(kept, prepend=-2) > 1)
+    else:
+        starts = _starts_by_id(path, ids.take(pa.array(kept)), lines)
+    return Words(path, tokens.take(pa.array(kept)), tags.take(pa.array(kept)), starts, lines)
+
+
+def _starts_by_id(path, ids, lines):
+    """The rows at which a sentence starts, when its id stands on its first row only, or on every row."""
+    given = ~is_empty(ids)
+    if not given[0]:
+        fix = "write the id on the first row of each sentence"
+        raise InputError(f"{path}:{lines[0]}: the first row has no sentence id, {shown(ids[0].as_py())}, {fix}")
+    codes = ids.dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(given if not given.all() else np.diff(codes, prepend=-1) != 0)
+    again = np.flatnonzero(pd.Series(codes[starts]).duplicated().to_numpy())
+    if len(again):
+        row = starts[again[0]]
+        first = starts[np.flatnonzero(codes[starts] == codes[row])[0]]
+        raise InputError(
+            f"{path}:{lines[row]}: sentence id {shown(ids[int(row)].as_py())} comes back, it began on line "
+            f"{lines[first]}, give each sentence its own id, on its first row or on all its rows"
+        )
+    return starts
+
+
+def _find_header(path, data):
+    """The first line that is not blank, and the byte it starts at."""
+    start = len(data) - len(data.lstrip(b"\r\n"))
+    header = re.match(rb"[^\r\n]*", data[start : start + 100_001])[0]
+    if len(header) > 100_000:
+        raise InputError(f"{path}:{line_of(data, start)}: a first line of over 100,000 bytes, give a CSV file")
+    return start, header.decode()
+
+
+def _split_header(header, separator):
+    return next(csv.reader([header], delimiter=separator))
+
+
+def _find_separator(header, columns):
+    """Comma, semicolon or tab: the one that finds most of the columns in the header, then the most frequent."""
+
+    def names_found(separator):
+        names = _split_header(header, separator)
+        return len(set(columns) & set(names)), len(names)
+
+    return max(SEPARATORS, key=names_found)
+
+
+def _check_header(place, names, columns):
+    """Whether there is a column of sentence ids. InputError for a column that is missing or named twice."""
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise InputError(f"{place}: two columns named {shown(twice[0])}, rename or delete one of them")
+    flags = {"--sentence_column": columns.sentence, "--word_column": columns.word, "--tag_column": columns.tag}
+    for flag, other in (("--tag_column", columns.word), ("--sentence_column", columns.word)):
+        if flags[flag] == other:
+            raise InputError(f"{flag} {other}: the same as --word_column, name two different columns")
+    for flag, name in flags.items():
+        if name in names:
+            continue
+        rest = [other for other in names if other not in columns]
+        nearest = _nearest(name, rest)
+        if flag == "--sentence_column" and name == Columns().sentence and not nearest:
+            continue
+        found = ", ".join(shown(other, 40) for other in names[:12]) + ", ..." * (len(names) > 12)
+        fix = f"set {flag} {shown(nearest)}" if nearest else f"name it with {flag}, or add a header line"
+        raise InputError(f"{place}: no column {shown(name)}, there are {found}, {fix}")
+    return columns.sentence in names
+
+
+def _nearest(name, names):
+    """The name that is most like `name`, whatever its case, or None."""
+    lowered = {other.lower(): other for other in reversed(names)}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    return lowered[close[0]] if close else None
+
+
+def _find_rows(path, data, separator):
+    """Find the rows in the bytes of a CSV file. InputError for quotation marks that do not pair up."""
+    text = np.frombuffer(data, np.uint8)
+    is_mark = (text == ord(separator)) | (text == LF)
+    if b"\r" in data:
+        is_mark |= (text == CR) & (np.append(text[1:], 0) != LF)
+    marks = np.flatnonzero(is_mark)
+    is_end = text[marks] != ord(separator)
+    if not len(marks) or marks[-1] < len(text) - 1 or not is_end[-1]:  # no line end at the end of the file
+        marks, is_end = np.append(marks, len(text)), np.append(is_end, True)
+    lines_before = np.cumsum(is_end, dtype=np.int32)
+    if b'"' in data:
+        bounds = np.searchsorted(marks, _find_quoted(path, data, text, separator))
+        is_inside = np.cumsum(np.bincount(bounds, minlength=len(marks)))[: len(marks)] % 2 == 1
+        _refuse_swallowed_rows(path, data, marks, is_end, is_inside)
+        marks, is_end, lines_before = marks[~is_inside], is_end[~is_inside], lines_before[~is_inside]
+    row_ends = np.flatnonzero(is_end)
+    after = marks[row_ends]
+    starts = np.append(0, after[:-1] + 1)
+    is_crlf = (text[np.minimum(after, len(text) - 1)] == LF) & (after > starts) & (text[after - 1] == CR)
+    lines = np.append(1, 1 + lines_before[row_ends[:-1]])
+    return Rows(starts, after - is_crlf, np.diff(row_ends, prepend=-1), lines)
+
+
+def _find_quoted(path, data, text, separator):
+    """The bytes at which quoted text starts and ends, in turn: (2 * quoted pieces,) int64.
+
+    Where every quotation mark opens a cell, closes one or is doubled, the marks themselves are the bounds. Where one
+    stands inside an unquoted cell (5'10"), it is found by a walk from mark to mark.
+    """
+    marks = np.flatnonzero(text == QUOTE)
+    is_edge = np.zeros(256, bool)
+    is_edge[[ord(separator), LF, CR]] = True
+    before = (marks == 0) | is_edge[text[marks - 1]]
+    after = (marks == len(text) - 1) | is_edge[text[np.minimum(marks + 1, len(text) - 1)]]
+    touches_next = np.diff(marks, append=-2) == 1
+    touches_last = np.diff(marks, prepend=-2) == 1
+    if len(marks) % 2 == 0 and (before | touches_last)[::2].all() and (after | touches_next)[1::2].all():
+        return marks
+    bounds, opening, skip = [], None, False
+    for mark, is_first, is_last, is_doubled in zip(marks.tolist(), before, after, touches_next, strict=True):
+        if skip:
+            skip = False
+        elif opening is None:
+            opening = mark if is_first else None
+        elif is_doubled:
+            skip = True
+        elif is_last:
+            bounds += [opening, mark]
+            opening = None
+        else:
+            _refuse_quote(path, data, opening, f"text follows the closing mark on line {line_of(data, mark)}")
+    if opening is not None:
+        _refuse_quote(path, data, opening, "it is never closed")
+    return np.array(bounds, np.int64)
+
+
+def _refuse_quote(path, data, opening, what):
+    place = f"{path}:{line_of(data, opening)}"
+    cell = shown(data[opening : opening + 200].split(b"\n")[0].decode(errors="replace"))
+    fix = 'write a quotation mark that is a word as """"'
+    raise InputError(f"{place}: a quotation mark opens this cell and {what}, {cell}, {fix}")
+
+
+def _refuse_swallowed_rows(path, data, marks, is_end, is_inside):
+    """InputError for a quoted cell that holds a line end and a separator: a lone quotation mark swallowed rows."""
+    if not (is_end & is_inside).any():
+        return
+    cell = np.cumsum(~is_inside)
+    swallowed = np.intersect1d(cell[is_end & is_inside], cell[~is_end & is_inside])
+    if len(swallowed):
+        before = np.flatnonzero(cell < swallowed[0])
+        opening = data.find(b'"', marks[before[-1]] if len(before) else 0)
+        last = line_of(data, int(marks[np.flatnonzero(is_inside & (cell == swallowed[0]))[-1]]) + 1)
+        _refuse_quote(path, data, opening, f"it runs over whole rows to line {last}")
+
+
+def _find_blank(path, data, rows, separator, columns):
+    """Which rows are blank: (rows,) bool. InputError for the first row with too few or too many cells."""
+    blank = rows.ends - rows.starts == rows.cells - 1
+    for row in np.flatnonzero((rows.cells != columns) & ~blank):
+        text = data[rows.starts[row] : rows.ends[row]]
+        if not _is_blank(text, separator):
+            count = f"{counted(rows.cells[row], 'cell')} where the header has {columns}"
+            fix = "add the missing ones" if rows.cells[row] < columns else "quote a cell that holds the separator"
+            raise InputError(f"{path}:{rows.lines[row]}: {count}, {shown(text.decode())}, {fix}")
+        blank[row] = True
+    return blank
+
+
+def _is_blank(text, separator):
+    """Whether the bytes of a row are nothing but separators, spaces, tabs and quotation marks around nothing."""
+    return not text.strip(b' \t"' + separator.encode())
+
+
+def _read_cells(data, separator, names, wanted):
+    """The wanted columns as a DataFrame of strings, blank lines and the header included as rows."""
+    frame = pd.read_csv(
+        io.BytesIO(data),
+        sep=separator,
+        header=None,
+        names=range(len(names)),
+        usecols=[names.index(name) for name in wanted],
+        index_col=False,
+        dtype=str,
+        keep_default_na=False,
+        na_filter=False,
+        skip_blank_lines=False,
+    )
+    return frame.rename(columns=dict(enumerate(names)))
+
+
+def _strings(column):
+    """A column of strings as one Arrow array."""
+    return pa.chunked_array(pa.array(column)).cast(pa.string()).combine_chunks()

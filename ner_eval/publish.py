@@ -1,0 +1,268 @@
+"""A trained model to the Hugging Face Hub: a clean directory, one commit, private unless asked otherwise.
+
+    python -m ner_eval.publish --model runs/my-run --hub_model_id me/my-ner
+    python -m ner_eval.publish --model runs/my-run --hub_model_id me/my-ner --no_hub_private_repo
+
+The token is --hub_token, else HF_TOKEN, else the one that `hf auth login` stored. A repository that exists already
+keeps its visibility. Exit code: 0 published, 1 the push failed (the local model is untouched), 2 a user's mistake.
+"""
+
+import argparse
+import json
+import re
+import shlex
+import sys
+import warnings
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from huggingface_hub.utils import validate_repo_id
+
+from ner_data import InputError
+from ner_eval.card import address_card
+
+WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
+
+# All that is ever uploaded, in the top directory only. Whatever else lies there stays at home: pickles (`*.bin`;
+# training_args.bin even holds the token), optimizer states, checkpoints, predictions, data.
+PUBLISHED = (
+    "README.md",
+    "config.json",
+    "metrics.json",
+    *WEIGHTS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
+
+
+class PublishError(RuntimeError):
+    """The Hub cannot be used, or a push failed. The message is one line and never contains the token."""
+
+
+def check_name(hub_model_id: str) -> str:
+    """Return `hub_model_id` if it can be a repository's name, `namespace/name` or `name`.
+
+    Raises InputError otherwise; asks nobody.
+    """
+    try:
+        validate_repo_id(hub_model_id)
+    except HFValidationError:
+        raise InputError(
+            f"--hub_model_id {hub_model_id!r} is no repository name: write user/name, with letters, digits and single "
+            "- _ . inside, at most 96 characters each"
+        ) from None
+    return hub_model_id
+
+
+def check_login(hub_model_id: str, token: str | None = None) -> str:
+    """Make sure, before a training run, that its model can be pushed at the end; create nothing.
+
+    Returns the full repository name: the user's own namespace is put before a bare one. Raises PublishError for a wrong
+    name, no token, a token that the Hub refuses or that may only read, a foreign namespace, a Hub out of reach.
+    """
+    try:
+        check_name(hub_model_id)
+    except InputError as fault:
+        raise PublishError(str(fault)) from None
+    token = _find_token(token)
+    api = HfApi(token=token)
+    try:
+        account = api.whoami()
+    except Exception as error:
+        raise PublishError(_scrub(f"the login cannot be checked: {_reason(error, api.endpoint)}", token)) from None
+    if account.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        raise PublishError("the token may only read: make one that may write at https://huggingface.co/settings/tokens")
+
+    own = [account["name"], *(org["name"] for org in account.get("orgs", []) if org.get("roleInOrg") != "read")]
+    namespace, _, name = hub_model_id.rpartition("/")
+    for candidate in own:
+        if candidate.lower() == (namespace or account["name"]).lower():
+            return f"{candidate}/{name}"
+    raise PublishError(
+        f"--hub_model_id {hub_model_id}: {account['name']} may not write to {namespace!r}, only to {', '.join(own)}"
+    )
+
+
+def files_to_publish(directory: str | Path) -> list[Path]:
+    """The files of a saved model that go to the Hub, by name: those of `PUBLISHED` that exist.
+
+    Raises InputError if the directory is missing, or lacks config.json or safetensors weights or one of their shards.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"--model {directory}: no such directory")
+    files = sorted(path for path in directory.iterdir() if path.is_file() and _is_published(path.name))
+    names = {path.name for path in files}
+    if "config.json" not in names:
+        raise InputError(f"--model {directory}: no config.json in it; give the directory of a finished run")
+    missing = sorted({"model.safetensors"} - names)
+    if "model.safetensors.index.json" in names:
+        index = directory / "model.safetensors.index.json"
+        try:
+            missing = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) - names)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{index}: this is no index of weights; save the model again") from None
+    if missing:
+        raise InputError(f"--model {directory}: no {', '.join(missing)} in it; give the directory of a finished run")
+    return files
+
+
+def publish(directory: str | Path, hub_model_id: str, *, private: bool = True, token: str | None = None) -> str:
+    """Push the model saved in `directory` in one commit and return the repository's address.
+
+    The repository is created (`private` or public) if there is none; one that exists keeps its visibility and its other
+    files, and loses those of `PUBLISHED` that this model does not have (the shards of a larger one, say). The local
+    files are only read. Pushing again what is there already makes no commit.
+
+    Raises InputError for a directory or a name that cannot be published, PublishError for everything that goes wrong
+    afterwards; its message says what failed and how to try again.
+    """
+    check_name(hub_model_id)
+    files = files_to_publish(directory)
+    api = HfApi()
+    failure = "no login"
+    try:
+        api.token = token = _find_token(token)
+        failure = "a file cannot be read"
+        additions = [_addition(path, hub_model_id, token) for path in files]
+        failure = f"the repository {hub_model_id} cannot be created"
+        repo = api.create_repo(hub_model_id, private=private, exist_ok=True)
+        failure = f"the repository {hub_model_id} cannot be read"
+        state = api.model_info(repo.repo_id)
+        if private and not state.private:
+            warnings.warn(f"{repo.repo_id} exists and is public, and it stays public", stacklevel=2)
+        stale = {file.rfilename for file in state.siblings if _is_published(file.rfilename)} - {p.name for p in files}
+        failure = f"the upload to {hub_model_id} failed"
+        api.create_commit(
+            repo.repo_id,
+            [*additions, *(CommitOperationDelete(name) for name in sorted(stale))],
+            commit_message="Publish a named-entity recogniser",
+            parent_commit=state.sha,
+        )
+    except Exception as error:
+        message = f"{failure}: {_reason(error, api.endpoint)}; {_retry(directory, hub_model_id, private)}"
+        raise PublishError(_scrub(message, token)) from None
+    return str(repo)
+
+
+def _is_published(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in PUBLISHED)
+
+
+def _addition(path: Path, hub_model_id: str, token: str) -> CommitOperationAdd:
+    """The upload of one file; the card's code gets the address it will be found at. Raises ValueError on a token."""
+    if path.suffix == ".safetensors":
+        return CommitOperationAdd(path.name, path)
+    content = path.read_bytes()
+    if token.encode() in content:
+        raise ValueError(f"{path} contains your token, remove it there")
+    if path.name == "README.md":
+        content = address_card(content.decode("utf-8"), hub_model_id).encode("utf-8")
+    return CommitOperationAdd(path.name, content)
+
+
+def _find_token(token: str | None) -> str:
+    """The token to use: the one given, else HF_TOKEN, else the stored login. Raises PublishError if there is none."""
+    try:
+        token = (token or "").strip() or get_token()
+    except Exception as error:  # a stored login that cannot be refreshed, a failed OIDC exchange
+        raise PublishError(f"the stored login cannot be used: {_reason(error, 'the Hub')}") from None
+    if not token:
+        raise PublishError("no Hugging Face token: run `hf auth login`, set HF_TOKEN, or give --hub_token")
+    if not re.fullmatch(r"[!-~]+", token):
+        raise PublishError("the Hugging Face token contains a blank or a character that no token has")
+    return token
+
+
+def _reason(error: Exception, endpoint: str) -> str:
+    """One line on why a request to `endpoint` failed, for people."""
+    if isinstance(error, PublishError):
+        return str(error)
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:  # huggingface_hub names the file, and wraps
+        return f"{_first_line(error)} {_reason(error.__cause__, endpoint)}"
+    if isinstance(error, HfHubHTTPError):
+        status = error.response.status_code
+        advice = {
+            401: "the Hub refuses the token; make one that may write at https://huggingface.co/settings/tokens",
+            403: "the token may not do this",
+            404: "not found, or not for this token",
+            409: "it is in conflict with another operation",
+            412: "somebody else has changed the repository meanwhile",
+            429: "too many requests, wait some minutes",
+        }.get(status, "the Hub has a fault" if status >= 500 else "the Hub refuses the request")
+        said = _first_line(error.server_message or "")
+        return f"{advice} (HTTP {status}{': ' if said else ''}{said})"
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set; unset it to use the Hub"
+    if isinstance(error, ValueError):
+        return " ".join(str(error).split())
+    return f"no answer from {endpoint} ({type(error).__name__}: {_first_line(error)})"
+
+
+def _first_line(text: object) -> str:
+    return next((line.strip() for line in str(text).splitlines() if line.strip()), "")
+
+
+def _retry(directory: str | Path, hub_model_id: str, private: bool) -> str:
+    command = ["python", "-m", "ner_eval.publish", "--model", str(directory), "--hub_model_id", hub_model_id]
+    command += [] if private else ["--no_hub_private_repo"]
+    return f"the local model in {directory} is untouched, to try again: {shlex.join(command)}"
+
+
+def _scrub(message: str, token: str | None) -> str:
+    """`message` on one line, without the token."""
+    message = " ".join(message.split())
+    return message.replace(token, "***") if token else message
+
+
+class _Arguments(argparse.ArgumentParser):
+    def error(self, message: str):
+        """One line, exit code 2. argparse repeats unknown arguments, and a misspelt --hub_token has the token there."""
+        self.exit(2, f"{self.prog}: {re.sub(r'hf_[A-Za-z0-9]+', '***', message)}\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = _Arguments(prog="python -m ner_eval.publish", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--model", required=True, help="directory of a saved model")
+    parser.add_argument("--hub_model_id", required=True, help="where to publish it: user/name")
+    parser.add_argument("--hub_token", help="default: HF_TOKEN, else the stored login")
+    parser.add_argument("--no_hub_private_repo", action="store_true", help="a new repository is public")
+    options = parser.parse_args(arguments)
+    private = not options.no_hub_private_repo
+    try:
+        check_name(options.hub_model_id)
+        files = files_to_publish(options.model)
+    except InputError as mistake:
+        print(f"{parser.prog}: {mistake}", file=sys.stderr)
+        return 2
+    try:
+        hub_model_id = check_login(options.hub_model_id, options.hub_token)
+    except PublishError as error:
+        print(f"{parser.prog}: {error}; {_retry(options.model, options.hub_model_id, private)}", file=sys.stderr)
+        return 1
+    print(f"Publishing {options.model} to {hub_model_id}")
+    for path in files:
+        print(f"  {path.stat().st_size:>13,} bytes  {path.name}", flush=True)
+    try:
+        address = publish(options.model, hub_model_id, private=private, token=options.hub_token)
+    except PublishError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    print(address)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""What a run leaves behind beside the model: metrics.json, predictions, model card, and the tables on the terminal."""
+
+import importlib.metadata
+import json
+import os
+import platform
+
+from ner_data.labels import flat
+from ner_eval.card import write_card
+from ner_eval.score import table
+
+PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "torch", "pandas", "tokenizers")
+
+
+def save_results(output_dir, *, tables, scored, names, model, hub_model_id, files, seed, training, say=print):
+    """Write `metrics.json`, `validation_predictions.jsonl`, `test_predictions.jsonl` and `README.md`; print the scores.
+
+    Args:
+        output_dir: an existing directory.
+        tables: sentence tables by split.
+        scored: `ner_eval.score.Scored` by split (validation, and test if there is one).
+        names: label names.
+        model: what was fine-tuned, as given to `--model`.
+        hub_model_id: the address for the model card, or None.
+        files: path by split; None where a split was split off the training file.
+        seed: int.
+        training: facts about the training (`ner_model.trainer.training_facts`).
+        say: called with the tables and the address of the directory.
+    """
+    metrics = {
+        "model": model,
+        "dataset": os.path.basename(files["train"]),
+        "files": {split: os.path.basename(path) for split, path in files.items() if path},
+        "seed": seed,
+        "model_chosen_by": "validation f1",
+        "sentences": {split: len(part) for split, part in tables.items()},
+        "words": {split: len(flat(part["tokens"])) for split, part in tables.items()},
+        "labels": names,
+        "training": training,
+        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "validation": scored["validation"].scores,
+        "test": scored["test"].scores if "test" in scored else None,
+    }
+    for split, part in scored.items():
+        rows = (
+            {"tokens": sentence["tokens"], "tags": sentence["tags"], "predicted": predicted, "row": sentence["row"]}
+            for sentence, predicted in zip(tables[split].to_pylist(), part.predicted, strict=True)
+        )
+        lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+        _write(os.path.join(output_dir, f"{split}_predictions.jsonl"), lines)
+    write_card(
+        output_dir,
+        metrics,
+        model_name=(hub_model_id or os.path.abspath(output_dir)).split("/")[-1],
+        hub_model_id=hub_model_id,
+        base_model=model,
+        dataset_name=metrics["dataset"],
+    )
+    _write(os.path.join(output_dir, "metrics.json"), [json.dumps(metrics, indent=1, ensure_ascii=False)])
+    for split, part in scored.items():
+        note = "the model was chosen by this split" if split == "validation" else "used once, by the chosen model"
+        say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
+    if "test" not in scored:
+        say("\nno test split: validation chose the model and judges it too, so its figures flatter")
+    say(f"\nsaved in {output_dir}: model, tokenizer, README.md, metrics.json, predictions")
+
+
+def _write(path, lines):
+    """Write lines to a file at once: a reader sees the old file or the new one, never half of it."""
+    with open(f"{path}.part", "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(line + "\n" for line in lines)
+    os.replace(f"{path}.part", path)

@@ -1,0 +1,244 @@
+"""Tokenizer and encoder from a Hub name, a directory, or `scratch`."""
+
+import json
+import os
+
+from ner_data import InputError
+
+SCRATCH = "scratch"
+
+
+def read_config(name):
+    """The `config.json` of a model, found before anything heavy is imported or loaded.
+
+    Args:
+        name: `scratch`, a directory, or a name on the Hub.
+
+    Returns:
+        The configuration as a dict; empty for `scratch`.
+
+    Raises:
+        InputError: a directory without a configuration, a name that does not exist, a gated model, a model with code
+            of its own, the Hub out of reach. The message names `--model` and what to do.
+    """
+    if name == SCRATCH:
+        return {}
+    path = os.path.join(name, "config.json") if os.path.isdir(name) else _download_config(name)
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+    except FileNotFoundError:
+        raise InputError(
+            f"--model {name}: the directory has no config.json; give one that `save_pretrained` or this recipe wrote"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"--model {name}: config.json cannot be read ({error}); fetch or save the model again") from None
+    if "auto_map" in config and config.get("model_type") is None:
+        raise InputError(f"--model {name}: needs code from its repository, which this recipe does not run")
+    return config
+
+
+def _download_config(name):
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        return hf_hub_download(name, "config.json")
+    except errors.HFValidationError:
+        raise InputError(
+            f"--model {name}: no such directory, and not a name on the Hub (those look like bert-base-cased or me/my-ner)"
+        ) from None
+    except errors.GatedRepoError:
+        raise InputError(
+            f"--model {name}: gated on the Hub; accept its terms on its page, then `hf auth login` or set HF_TOKEN"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise InputError(
+            f"--model {name}: no such directory, and no such model on the Hub (a private one needs `hf auth login`)"
+        ) from None
+    except errors.EntryNotFoundError as error:
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            raise InputError(
+                f"--model {name}: the Hub cannot be reached and the model is not in the local cache;"
+                " check the network (or HF_HUB_OFFLINE), give a directory, or use --model scratch"
+            ) from None
+        raise InputError(f"--model {name}: has no config.json on the Hub; it is not a transformers model") from None
+    except (errors.HfHubHTTPError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"--model {name}: the Hub did not give its config.json ({reason}); try again") from None
+
+
+def label_order(names, config, say=print):
+    """The label names in the order the model will use: those of a fine-tuned model are kept where they fit.
+
+    Args:
+        names: the label names of the data (`ner_data.labels.label_names`).
+        config: the model's `config.json` as a dict.
+        say: called with one line if the model brings labels of its own.
+
+    Returns:
+        label names, and whether the model's own classification head is to be used.
+
+    Raises:
+        InputError: the label maps of the model contradict each other.
+    """
+    if not any("ForTokenClassification" in a for a in config.get("architectures") or []):
+        return names, False
+    known = {int(i): label for i, label in (config.get("id2label") or {}).items()}
+    back = config.get("label2id") or {}
+    if sorted(known) != list(range(len(known))) or {label: i for i, label in known.items()} != back:
+        raise InputError("--model: id2label and label2id in its config.json contradict each other; mend them there")
+    known = [known[i] for i in range(len(known))]
+    if set(names) <= set(known):
+        say(f"labels: the model knows all {len(names)} labels of the data; its {len(known)} labels and its head are kept")
+        return known, True
+    unknown = [name for name in names if name not in known]
+    say(f"labels: the model does not know {', '.join(unknown)}; its head is replaced by a new one")
+    return names, False
+
+
+def load_tokenizer(name, train_words):
+    """The tokenizer of a model, ready for words; for `scratch`, one learnt from the training words.
+
+    Args:
+        name: `scratch`, a directory, or a name on the Hub.
+        train_words: iterable of strings, the words of the training sentences (read for `scratch` only).
+
+    Returns:
+        A fast tokenizer that reads words given one by one as it reads them in running text.
+
+    Raises:
+        InputError: the model has no fast tokenizer, or none that can be loaded.
+    """
+    if name == SCRATCH:
+        return learn_wordpiece(train_words)
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, add_prefix_space=True, trust_remote_code=False)
+    except Exception as error:  # the libraries raise a dozen types here, bare Exception among them
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--model {name}: its tokenizer cannot be loaded ({type(error).__name__}: {reason})") from None
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"--model {name}: {type(tokenizer).__name__} is a slow tokenizer, without the link from words to subwords;"
+            " use a model with a tokenizer.json"
+        )
+    _read_words_as_running_text(tokenizer)
+    return tokenizer
+
+
+def _read_words_as_running_text(tokenizer):
+    """Byte-level BPE: make a word that stands alone the same as one after a space.
+
+    `add_prefix_space=True` does this for RoBERTa; a tokenizer that is only a `tokenizer.json` (ModernBERT) ignores it.
+    """
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
+    if isinstance(pre_tokenizer, ByteLevel) and not pre_tokenizer.add_prefix_space:
+        pre_tokenizer.add_prefix_space = True
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizer
+
+
+def learn_wordpiece(words, vocab_size=8000, min_frequency=2):
+    """A cased WordPiece tokenizer learnt from words: the same words give the same vocabulary.
+
+    Args:
+        words: iterable of strings.
+        vocab_size: subwords at most.
+        min_frequency: how often a pair of subwords must occur to become one.
+    """
+    import tokenizers
+    import transformers
+
+    learner = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
+    learner.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=False)
+    learner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    trainer = tokenizers.trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        show_progress=False,
+    )
+    learner.train_from_iterator(words, trainer)
+    return transformers.BertTokenizerFast(vocab=learner.get_vocab(), do_lower_case=False)
+
+
+def load_model(name, tokenizer, names, keep_head):
+    """A token classifier with the given labels, in float32.
+
+    Args:
+        name: `scratch`, a directory, or a name on the Hub.
+        tokenizer: its tokenizer.
+        names: label names in the order of their ids.
+        keep_head: whether the model's own classification head is for these labels (`label_order` says so).
+
+    Returns:
+        A `PreTrainedModel` whose config holds both label maps.
+
+    Raises:
+        InputError: the weights cannot be loaded.
+    """
+    import torch
+    import transformers
+
+    maps = {"id2label": dict(enumerate(names)), "label2id": {label: i for i, label in enumerate(names)}}
+    if name == SCRATCH:
+        return transformers.AutoModelForTokenClassification.from_config(scratch_config(tokenizer, **maps))
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # a new head is what is wanted here, not something to warn of
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False, **maps)
+        model = transformers.AutoModelForTokenClassification.from_pretrained(
+            name, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, trust_remote_code=False
+        )
+    except Exception as error:  # see load_tokenizer
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--model {name}: cannot be loaded ({type(error).__name__}: {reason})") from None
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+    if keep_head:
+        return model
+    # A head of the same size but for other labels would have been loaded without a word: take the encoder only.
+    fresh = transformers.AutoModelForTokenClassification.from_config(model.config, dtype=torch.float32)
+    fresh.base_model.load_state_dict(model.base_model.state_dict())
+    return fresh
+
+
+def scratch_config(tokenizer, **maps):
+    """The shape of `--model scratch`: a BERT of 4 layers x 256."""
+    import transformers
+
+    return transformers.BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=1024,
+        max_position_embeddings=128,
+        pad_token_id=tokenizer.pad_token_id,
+        **maps,
+    )
+
+
+def subword_limit(tokenizer, model, max_length=None, say=print):
+    """How many subwords, special tokens included, a window holds: `max_length`, but never more than the model reads.
+
+    The model's limit is the smaller of what the tokenizer says and what the position embeddings allow: where they have
+    a padding index (RoBERTa and its kin), positions start behind it. The tokenizer is told the limit, so that it is
+    saved with the model: some come with 1e30 and would run past the positions.
+
+    Args:
+        tokenizer, model: as loaded.
+        max_length: `--max_length`, or None for the model's limit.
+        say: called with one line if `max_length` is more than the model reads.
+    """
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            limits.append(module.num_embeddings - module.padding_idx - 1)
+    limit = min(int(limit) for limit in limits if limit and 0 < limit < 1_000_000)
+    tokenizer.model_max_length = limit
+    if max_length is not None and max_length > limit:
+        say(f"--max_length {max_length}: the model reads {limit} subwords at most; {limit} is used")
+    return min(max_length or limit, limit)

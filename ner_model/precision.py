@@ -1,0 +1,48 @@
+"""bf16 where the hardware is made for it."""
+
+import os
+
+
+def choose_precision(asked, refused):
+    """Whether to train in bf16, and why, in a few words.
+
+    The order: what the flags say, what `accelerate launch` says, what the hardware is made for. bf16 without hardware
+    for it (an older CPU emulates it) is slower than fp32, so it is never a default there.
+
+    Args:
+        asked: `--bf16` or `--fp16` was given.
+        refused: `--no_bf16` was given.
+
+    Returns:
+        bool, str.
+    """
+    import torch
+
+    launcher = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if refused:
+        return False, "fp32, as --no_bf16 asks"
+    if asked:
+        return False, "as the flags ask"
+    if launcher != "no":
+        return launcher == "bf16", f"{launcher}, as accelerate asks"
+    if "ACCELERATE_MIXED_PRECISION" in os.environ and _launcher_was_told():
+        return False, "fp32, as accelerate asks"
+    if torch.cuda.is_available():
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return True, "bf16, this GPU has it (--no_bf16 turns it off)"
+        return False, "fp32, this GPU has no bf16"
+    capabilities = torch.cpu.get_capabilities()
+    for name in ("amx_bf16", "avx512_bf16"):
+        if capabilities.get(name):
+            return True, f"bf16, this CPU has {name} (--no_bf16 turns it off)"
+    return False, "fp32, this machine has no bf16 arithmetic"
+
+
+def _launcher_was_told():
+    """Whether somebody chose the launcher's precision: it writes `no` into the environment also when nobody did."""
+    import psutil
+    from accelerate.commands.config.config_args import default_config_file
+
+    command = psutil.Process().parent().cmdline()
+    told = any(word.startswith(("--mixed_precision", "--mixed-precision", "--config_file")) for word in command)
+    return told or os.path.isfile(default_config_file)

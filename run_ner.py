@@ -1,0 +1,194 @@
+"""Fine-tune a named-entity recogniser on labelled sentences, evaluate it, save it, publish it.
+
+    python run_ner.py                                                     # bundled corpus, small BERT from scratch
+    python run_ner.py --model bert-base-cased --train_file my.csv         # your words, one a row: sentence, word, tag
+    accelerate launch run_ner.py --model bert-base-cased --push_to_hub --hub_model_id me/my-ner
+
+Beside the flags below, every flag of transformers.TrainingArguments works (--learning_rate, --num_train_epochs, ...).
+"""
+
+import os
+import sys
+import textwrap
+from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
+from dataclasses import dataclass, field, fields
+
+from transformers.hf_argparser import HfArgumentParser
+
+from ner_data import InputError
+from ner_data.bundled import bundled_corpus
+from ner_data.labels import flat, label_names
+from ner_data.read import read_corpus, to_dataset_dict
+from ner_eval.publish import PublishError, check_login, publish
+from ner_model.arguments import check_flags, training_arguments, training_flags
+from ner_model.checkpoints import check_output_dir, clear_checkpoints, new_run_directory, save_model
+from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
+
+MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
+if not sys.stderr.isatty():  # a progress bar in a log file: a line now and then will do
+    os.environ.setdefault("TQDM_MININTERVAL", "10")
+
+
+def flag(default, text):
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class Recipe:
+    """The recipe's own flags."""
+
+    model: str = flag(SCRATCH, "Hub name, local directory, or `scratch` (a small BERT from random weights)")
+    train_file: str | None = flag(None, "labelled words; the bundled corpus if not given")
+    validation_file: str | None = flag(None, "chooses the best epoch; split off the training file if not given")
+    test_file: str | None = flag(None, "judges the chosen model, once; split off the training file if not given")
+    sentence_column: str = flag("Sentence #", "CSV column with the sentence id, on its first row or on every row")
+    word_column: str = flag("Word", "CSV column with the word")
+    tag_column: str = flag("Tag", "CSV column with the tag: O, B-type or I-type")
+    validation_fraction: float = flag(0.1, "share of the sentences to split off for validation")
+    test_fraction: float = flag(0.1, "share of the sentences to split off for the test; 0: no test split")
+    max_length: int | None = flag(None, "subwords in a window; the model's limit if not given")
+    stride: int = flag(16, "words of context on each side where a long sentence is cut into windows")
+    output_dir: str | None = flag(None, "where everything goes; a new directory under runs/ if not given")
+    overwrite_output_dir: bool = flag(False, "write into an output directory that is not empty")
+    resume_from_checkpoint: str | None = flag(None, "checkpoint directory, or `true` for the newest in --output_dir")
+    seed: int = flag(42, "for the split, the weights, the order of batches and dropout")
+    train_head_only: bool = flag(False, "freeze the encoder, train the classification head alone")
+    no_bf16: bool = flag(False, "train in fp32 also on hardware made for bf16")
+    push_to_hub: bool = flag(False, "push the result to the Hub at the end")
+    hub_model_id: str | None = flag(None, "name of the model on the Hub, such as me/my-ner")
+    hub_token: str | None = flag(None, "Hub token; HF_TOKEN or the cached login if not given")
+    hub_private_repo: bool = flag(True, "a new repository on the Hub is private")
+
+
+class Help(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
+    """Shows the module docstring as it is, and every default."""
+
+
+def parse(argv):
+    """The recipe's flags, and the words of the command line that are for `TrainingArguments`."""
+    asks_help = "-h" in argv or "--help" in argv
+    others = textwrap.fill("TrainingArguments: " + " ".join(training_flags()), 100) if asks_help else None
+    parser = HfArgumentParser(
+        Recipe, prog="run_ner.py", description=__doc__, epilog=others, allow_abbrev=False, formatter_class=Help
+    )
+    parser.error = raise_input_error
+    recipe, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
+    check_flags(rest, [f.name for f in fields(Recipe)])
+    for name, least in (("max_length", 8), ("stride", 0), ("seed", 0)):
+        value = getattr(recipe, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} {value}: give {least} or more")
+    if recipe.push_to_hub and not recipe.hub_model_id:
+        raise InputError("--push_to_hub: give --hub_model_id too, such as me/my-ner")
+    return recipe, rest
+
+
+def raise_input_error(message):
+    raise InputError(message.removeprefix("argument "))
+
+
+def main(argv=None):
+    # 1 parse
+    recipe, rest = parse(sys.argv[1:] if argv is None else argv)
+    resume_from = check_output_dir(recipe.output_dir, recipe.overwrite_output_dir, recipe.resume_from_checkpoint)
+    say = print if MAIN_PROCESS else lambda *_: None
+
+    # 2 read, 3 split
+    files = {split: getattr(recipe, f"{split}_file") for split in ("train", "validation", "test")}
+    files = files if recipe.train_file else bundled_corpus(files, recipe.test_fraction)
+    tables = read_corpus(
+        *files.values(),
+        validation_fraction=recipe.validation_fraction,
+        test_fraction=recipe.test_fraction,
+        seed=recipe.seed,
+        sentence_column=recipe.sentence_column,
+        word_column=recipe.word_column,
+        tag_column=recipe.tag_column,
+        say=say,
+    )
+
+    # 4 label
+    names, keep_head = label_order(label_names(tables.values()), read_config(recipe.model), say)
+    if recipe.push_to_hub:
+        recipe.hub_model_id = check_login(recipe.hub_model_id, recipe.hub_token)
+
+    # 5 load; from here on torch is imported, and nothing can be the fault of a file or of a flag of ours
+    import transformers
+
+    from ner_data.windows import encode, say_encoded, say_first_sentence
+    from ner_eval.results import save_results
+    from ner_eval.score import ComputeMetrics, score
+    from ner_model.batching import WindowCollator, count_labelled
+    from ner_model.trainable import freeze_encoder
+    from ner_model.trainer import NerTrainer, WordLoss, training_facts
+
+    args, precision = training_arguments(
+        rest,
+        scratch=recipe.model == SCRATCH,
+        head_only=recipe.train_head_only,
+        no_bf16=recipe.no_bf16,
+        seed=recipe.seed,
+    )
+    args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
+    say(f"precision: {precision}")
+    transformers.set_seed(recipe.seed)
+    tokenizer = load_tokenizer(recipe.model, flat(tables["train"]["tokens"]).to_pylist())
+    model = load_model(recipe.model, tokenizer, names, keep_head)
+    if recipe.train_head_only:
+        say("training {:,} of {:,} parameters: the head alone".format(*freeze_encoder(model)))
+
+    # 6 encode
+    length = subword_limit(tokenizer, model, recipe.max_length, say)
+    encoded = {split: encode(table, tokenizer, names, length, recipe.stride) for split, table in tables.items()}
+    windows = to_dataset_dict({split: part.table for split, part in encoded.items()})
+    collator = WindowCollator(tokenizer)
+    for split, part in encoded.items():
+        say_encoded(split, part, count_labelled(windows[split], collator), say)
+    say_first_sentence(tables["train"], encoded["train"], tokenizer, names, say)
+
+    # 7 assemble
+    trainer = NerTrainer(
+        model=model,
+        args=args,
+        train_dataset=windows["train"].select_columns(["input_ids", "labels"]),
+        eval_dataset=windows["validation"],
+        processing_class=tokenizer,
+        data_collator=collator,
+        compute_loss_func=WordLoss(args.label_smoothing_factor),
+        compute_metrics=ComputeMetrics(names),
+    )
+
+    # 8 train
+    if MAIN_PROCESS:
+        clear_checkpoints(args.output_dir, resume_from)
+    trainer.train(resume_from_checkpoint=resume_from)
+
+    # 9 score
+    scored = {split: score(trainer.predict(windows[split]), names) for split in windows if split != "train"}
+    save_model(trainer, args.output_dir)
+    if MAIN_PROCESS:
+        save_results(
+            args.output_dir,
+            tables=tables,
+            scored=scored,
+            names=names,
+            model=recipe.model,
+            hub_model_id=recipe.hub_model_id,
+            files=files,
+            seed=recipe.seed,
+            training=training_facts(trainer),
+        )
+
+    # 10 publish
+    if MAIN_PROCESS and recipe.push_to_hub:
+        address = publish(args.output_dir, recipe.hub_model_id, private=recipe.hub_private_repo, token=recipe.hub_token)
+        say(f"published: {address}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (InputError, PublishError) as error:
+        if MAIN_PROCESS:
+            print(f"run_ner.py: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)

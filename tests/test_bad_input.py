@@ -1,0 +1,157 @@
+"""Damaged files and wrong flags: each is refused in one line that names the place, the value and the fix."""
+
+import gzip
+import os
+
+import pytest
+
+from ner_data import InputError
+from ner_data.read import read_sentences
+
+HEADER = "Sentence #,Word,POS,Tag\n"
+OPENS = "a quotation mark opens this cell and "
+NEITHER = "the tag is neither O nor B- or I- and a type, "
+GOOD = "Sentence #,Word,Tag\n1,Ada,B-per\n,sings,O\n"
+
+# name of the file, its content, the line of the fault (None: the whole file), what the message says after it
+DAMAGED_CSV = {
+    "empty": ("a.csv", "", 1, "the file is empty (0 bytes), give a file"),
+    "only blank lines": ("a.csv", "\n \r\n\t\n", 1, "the file is empty (6 bytes)"),
+    "only a byte order mark": ("a.csv", b"\xef\xbb\xbf\n", 1, "the file is empty"),
+    "header only": ("a.csv", HEADER, 1, "a header and no rows, add one row per word"),
+    "header and blank rows": ("a.csv", "\n" + HEADER + ",,,\n\n", 2, "a header and no rows"),
+    "no header": ("a.csv", "Sentence: 1,Ada,NNP,B-per\n", 1, "no column 'Sentence #', there are 'Sentence: 1', 'Ada'"),
+    "no header, no ids": ("a.csv", "Ada,B-per\nsings,O\n", 1,
+                          "no column 'Word', there are 'Ada', 'B-per', name it with --word_column, or add a header"),
+    "word column missing": ("a.csv", "Sentence #,Token,Tag\n1,Ada,O\n", 1,
+                            "no column 'Word', there are 'Sentence #', 'Token', 'Tag', name it with --word_column"),
+    "word column in another case": ("a.csv", "Sentence #,word,Tag\n1,Ada,O\n", 1,
+                                    "no column 'Word', there are 'Sentence #', 'word', 'Tag', set --word_column"),
+    "tag column missing": ("a.csv", "Sentence #,Word,Tags\n1,Ada,O\n", 1,
+                           "no column 'Tag', there are 'Sentence #', 'Word', 'Tags', set --tag_column 'Tags'"),
+    "id column by another name": ("a.csv", "sentence_id,Word,Tag\n1,Ada,O\n", 1,
+                                  "no column 'Sentence #', there are 'sentence_id', 'Word', 'Tag', "
+                                  "set --sentence_column 'sentence_id'"),
+    "two columns of one name": ("a.csv", "Sentence #,Word,Word,Tag\n1,Ada,Ada,O\n", 1,
+                                "two columns named 'Word', rename or delete one of them"),
+    "unknown separator": ("a.csv", GOOD.replace(",", "|"), 1,
+                          "no column 'Sentence #', there are 'Sentence #|Word|Tag'"),
+    "too few cells": ("a.csv", GOOD + ",again\n", 4, "2 cells where the header has 3, ',again', add the missing ones"),
+    "one cell": ("a.csv", GOOD + "again\n", 4, "1 cell where the header has 3, 'again', add"),
+    "too many cells": ("a.csv", GOOD + ",10,000,O\n", 4,
+                       "4 cells where the header has 3, ',10,000,O', quote a cell that holds the separator"),
+    "too many cells at first": ("a.csv", "Sentence #,Word,Tag\n1,Ada,O,x\n1,is,O,\n", 2, "4 cells where the"),
+    "ragged after a cell of three lines": ("a.csv", HEADER + '1,a,"x\ny\nz",O\n,b\n', 5, "2 cells where the"),
+    "ragged with CRLF": ("a.csv", (GOOD + ",x\n").replace("\n", "\r\n"), 4, "2 cells where the header has 3, ',x'"),
+    "ragged with CR": ("a.csv", (GOOD + ",x\n").replace("\n", "\r"), 4, "2 cells where the header has 3, ',x'"),
+    "unclosed quote": ("a.csv", GOOD + ',",O\n,x,O\n', 4,
+                       OPENS + "it is never closed, '\",O', write a quotation mark"),
+    "a lone quote that another one closes": ("a.csv", GOOD + ',",O\n,x,O\n,",O\n', 4,
+                                             OPENS + "it runs over whole rows to line 6"),
+    "a lone quote before a quoted cell": ("a.csv", GOOD + ',",O\n,"10,000",O\n', 4,
+                                          OPENS + "text follows the closing mark on line 5"),
+    "text after a quoted cell": ("a.csv", GOOD + ',"x"y,O\n', 4,
+                                 OPENS + "text follows the closing mark on line 4, '\"x\"y,O'"),
+    "NUL byte": ("a.csv", GOOD + ",a\0b,O\n", 4, "NUL byte (byte 43 of the file), not a text file or damaged"),
+    "UTF-16 with a mark": ("a.csv", GOOD.encode("utf-16"), 1, "UTF-16 text (it starts with bytes FF FE), convert it"),
+    "UTF-16 big end first": ("a.csv", b"\xfe\xff" + GOOD.encode("utf-16-be"), 1, "UTF-16 text (it starts with"),
+    "UTF-16 without a mark": ("a.csv", GOOD.encode("utf-16-le"), 1, "UTF-16 text (every other byte is NUL), convert it"),
+    "unknown prefix": ("a.csv", GOOD + ",x,X-per\n", 4, NEITHER + "'X-per', write O"),
+    "type without prefix": ("a.csv", GOOD + ",x,per\n", 4, NEITHER + "'per', write O"),
+    "prefix without type": ("a.csv", GOOD + ",x,B-\n", 4, NEITHER + "'B-', write O"),
+    "underscore": ("a.csv", GOOD + ",x,B_per\n", 4, NEITHER + "'B_per', write 'B-per'"),
+    "small letters": ("a.csv", GOOD + ",x,o\n", 4, NEITHER + "'o', write 'O'"),
+    "zero for O": ("a.csv", GOOD + ",x,0\n", 4, NEITHER + "'0', write 'O'"),
+    "a blank after the tag": ("a.csv", GOOD + ",x,B-per \n", 4,
+                              NEITHER + "'B-per ', write 'B-per'"),
+    "empty tag": ("a.csv", GOOD + ",x,\n", 4, "empty tag, '', write O"),
+    "empty word": ("a.csv", GOOD + ",,O\n", 4, "empty word, '', write the word or delete the row"),
+    "empty word after lines": ("a.csv", HEADER + '1,a,"x\ny",O\n\n,,x,O\n', 5, "empty word, ''"),
+    "blank word": ("a.csv", GOOD + ", ,O\n", 4, "empty word, ' '"),
+    "no-break space": ("a.csv", GOOD + ",\u00a0,O\n", 4, "empty word, '\\xa0'"),
+    "an id without a word": ("a.csv", GOOD + "2,,\n", 4, "empty word, ''"),
+    "no id on the first row": ("a.csv", "Sentence #,Word,Tag\n\n,Ada,O\n1,is,O\n", 3,
+                               "the first row has no sentence id, '', write the id on the first row of each sentence"),
+    "an id comes back": ("a.csv", GOOD + "2,x,O\n1,y,O\n", 5,
+                         "sentence id '1' comes back, it began on line 2, give each sentence its own id"),
+    "an id comes back on every row": ("a.csv", "Sentence #,Word,Tag\n1,a,O\n1,b,O\n2,c,O\n1,d,O\n", 5,
+                                      "sentence id '1' comes back, it began on line 2"),
+    "ids on some further rows": ("a.csv", "Sentence #,Word,Tag\n1,a,O\n,b,O\n1,c,O\n", 4,
+                                 "sentence id '1' comes back, it began on line 2"),
+    "one endless line": ("a.csv", "x" * 200_000, 1, "a first line of over 100,000 bytes, give a CSV file"),
+    "not gzip": ("a.csv.gz", GOOD, None, "the gzip data is damaged or cut short (Not a gzipped file"),
+    "gzip cut short": ("a.csv.gz", gzip.compress(GOOD.encode())[:-12], None, "the gzip data is damaged or cut short"),
+    "unknown suffix": ("a.xlsx", "PK", None, "no format has the suffix '.xlsx', rename the file to one of .csv, .tsv"),
+}  # fmt: skip
+
+DAMAGED_CONLL = {
+    "empty": ("a.conll", "", 1, "the file is empty"),
+    "one column": ("a.conll", "Ada\tB-per\nsings\n", 2,
+                   "1 column where the first row, line 1, has 2, 'sings', write the word first and its tag last"),
+    "one column at first": ("a.conll", "\nAda\nsings O\n", 2, "1 column where there must be two or more, 'Ada', write"),
+    "a word with its tag lost that looks like a comment": ("a.conll", "Ada\tO\n#nlp\n", 2, "1 column where the first"),
+    "three columns of two": ("a.conll", "Ada O\n\nNew York B-loc\n", 3, "3 columns where the first row, line 1, has 2"),
+    "a space for the tab": ("a.conll", "Ada\tO\nBob O\n", 2, "1 column where the first row, line 1, has 2, 'Bob O'"),
+    "two tabs": ("a.conll", "Ada\tO\nBob\t\tO\n", 2, "3 columns where the first row, line 1, has 2"),
+    "empty tag": ("a.conll", "Ada\tO\nBob\t\n", 2, "empty tag, '', write O"),
+    "empty word": ("a.conll", "Ada\tO\n\tO\n", 2, "empty word, ''"),
+    "bad tag": ("a.conll", "Ada O\r\n\r\nBob E\r\n", 3, NEITHER + "'E'"),
+    "bad tag with CR": ("a.conll", "Ada O\r\rBob E\r", 3, NEITHER + "'E'"),
+    "only comments": ("a.conll", "# a\n# b\n", None, "no words, give a file with at least one sentence"),
+    "only documents": ("a.conll", "-DOCSTART- O\n\n", None, "no words, give a file with at least one sentence"),
+    "CSV": ("a.conll", GOOD, 2, "1 column where the first row, line 1, has 2, '1,Ada,B-per', write the word"),
+    "UTF-16": ("a.conll", "Ada\tO\n".encode("utf-16"), 1, "UTF-16 text"),
+    "NUL byte": ("a.conll", "Ada\tO\nB\0b\tO\nxxxx\tO\n", 2, "NUL byte"),
+}  # fmt: skip
+
+
+def refusal(path, **arguments):
+    """The message with which `path` is refused."""
+    with pytest.raises(InputError) as error:
+        read_sentences(path, say=lambda line: None, **arguments)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1 and len(message) < 400 + len(str(path))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "message"),
+    [
+        pytest.param(*case, id=f"{case[0]}: {cause}")
+        for table in (DAMAGED_CSV, DAMAGED_CONLL)
+        for cause, case in table.items()
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_line(tmp_path, name, content, line, message):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    place = f"{path}: " if line is None else f"{path}:{line}: "
+    assert refusal(path).startswith(place + message)
+
+
+def test_a_file_that_is_not_there_and_what_is_no_file(tmp_path):
+    assert refusal(tmp_path / "no.csv") == f"{tmp_path}/no.csv: no such file, check the path"
+    (tmp_path / "d.csv").mkdir()
+    assert refusal(tmp_path / "d.csv") == f"{tmp_path}/d.csv: is a directory, give the path of one file in it"
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert refusal(tmp_path / "pipe.csv").startswith(f"{tmp_path}/pipe.csv: is not a regular file")
+    (tmp_path / "a.csv").touch()
+    assert refusal(tmp_path / "a.csv" / "b.csv").startswith(f"{tmp_path}/a.csv/b.csv: cannot be read (Not a directory)")
+    assert refusal("a\0.csv").startswith("a\0.csv: cannot be read (embedded null byte")
+
+
+def test_a_file_without_read_permission(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(GOOD)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read every file (root)")
+    assert refusal(path).startswith(f"{path}: cannot be read (Permission denied), check the path and its permissions")
+
+
+def test_a_column_cannot_be_named_for_two_things(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(GOOD)
+    message = "--tag_column Word: the same as --word_column, name two different columns"
+    assert refusal(path, tag_column="Word") == message
+    assert refusal(path, sentence_column="sid").startswith(f"{path}:1: no column 'sid', there are 'Sentence #', 'Word'")
