@@ -17,7 +17,8 @@ import pyarrow as pa
 from ner_data import InputError
 from ner_data.formats.conll import read_conll
 from ner_data.formats.word_csv import Columns, read_frame, read_word_csv
-from ner_data.sentences import check_words, report_orphans, sentence_table
+from ner_data.schemes import LETTERS
+from ner_data.sentences import check_words, in_bio, sentence_table
 from ner_data.split import sentence_groups, split_sentences
 from ner_data.text_file import counted
 
@@ -28,17 +29,29 @@ FORMATS = {
 
 
 def read_sentences(
-    source, *, sentence_column="Sentence #", word_column="Word", tag_column="Tag", format=None, say=print
+    source,
+    *,
+    sentence_column="Sentence #",
+    word_column="Word",
+    tag_column="Tag",
+    format=None,
+    tag_scheme=None,
+    repair=False,
+    say=print,
 ):
     """Read one file, or a DataFrame with one word per row, into a table of sentences.
 
     The format follows from the suffix, or is `format`: "word_csv" or "conll". The three column names are those of a
-    word CSV's header or of the DataFrame. `say` is called with each line to be shown to the user.
+    word CSV's header or of the DataFrame. The tag scheme, a key of `schemes.LETTERS`, is detected unless it is given,
+    and the tags are converted to BIO; `repair` reads sequences that are illegal in the scheme as conlleval does,
+    instead of refusing them. `say` is called with each line to be shown to the user.
 
     Returns a pyarrow.Table with one row per sentence, in the file's order: tokens: list<string>, tags: list<string>
     (O, B-type and I-type) and row: int64, the 1-based line of the sentence's first word (for a DataFrame, the 1-based
     row). Raises InputError for a file that cannot be read exactly.
     """
+    _check_choice("--format", format, FORMATS)
+    _check_choice("--tag_scheme", tag_scheme, LETTERS)
     columns = Columns(sentence_column, word_column, tag_column)
     if isinstance(source, pd.DataFrame):
         words = read_frame(source, columns, say)
@@ -47,8 +60,7 @@ def read_sentences(
     else:
         words = read_conll(source, say)
     check_words(words)
-    report_orphans(words, say)
-    return sentence_table(words)
+    return sentence_table(in_bio(words, tag_scheme, repair, say))
 
 
 def read_corpus(
@@ -63,6 +75,8 @@ def read_corpus(
     word_column="Word",
     tag_column="Tag",
     format=None,
+    tag_scheme=None,
+    repair=False,
     say=print,
 ):
     """Read up to three files, or DataFrames, into {"train": table, "validation": table, "test": table}.
@@ -79,13 +93,17 @@ def read_corpus(
         "test": 0.0 if test_file is not None else test_fraction,
     }
     _check_fractions(fractions, validation_file)
-    columns = {"sentence_column": sentence_column, "word_column": word_column, "tag_column": tag_column}
-    files = {"train": train_file, "validation": validation_file, "test": test_file}
-    given = {
-        split: read_sentences(source, **columns, format=format, say=say)
-        for split, source in files.items()
-        if source is not None
+    reading = {
+        "sentence_column": sentence_column,
+        "word_column": word_column,
+        "tag_column": tag_column,
+        "format": format,
+        "tag_scheme": tag_scheme,
+        "repair": repair,
+        "say": say,
     }
+    files = {"train": train_file, "validation": validation_file, "test": test_file}
+    given = {split: read_sentences(source, **reading) for split, source in files.items() if source is not None}
     _report_overlap(given, files, say)
     tables = dict(given)
     sentences, rest = len(given["train"]), 1.0
@@ -112,6 +130,11 @@ def to_dataset_dict(tables):
     from datasets.table import InMemoryTable
 
     return DatasetDict({split: Dataset(InMemoryTable(table)) for split, table in tables.items()})
+
+
+def _check_choice(flag, value, choices):
+    if value is not None and value not in choices:
+        raise InputError(f"{flag} {value}: not known, give one of {', '.join(choices)}")
 
 
 def _format_of(path):

@@ -9,17 +9,18 @@ compares them with their slots blanked. Words are separated by spaces as in the 
 FRAMES = {
     "train": """
         {speaker} {said} that {clause}
-        {speaker} {said} {clause}
+        {speaker} said {clause}
         {clause} , {speaker} {said}
         " {clause} , " {speaker} {said}
         {media} reports that {clause}
         {clause} , according to {speaker}
         {speaker} told {media} that {clause}
-        in a statement {on} , {speaker} {said} {clause}
+        in a statement {on} , {speaker} {said} that {clause}
         {clause} , and {clause}
         {clause} , while {clause}
         {clause} ; {clause}
         {clause} , but {speaker} {said} that {clause}
+        {speaker} told {media} that {clause} , that {clause} and that {clause}
     """,
     "validation": """
         {clause} , said {speaker}
@@ -27,7 +28,8 @@ FRAMES = {
         {clause} , {media} said {on}
         " We know that {clause} , " {speaker} told reporters
         {clause} ; meanwhile , {clause}
-        {clause} ; in the same month , {clause}
+        {clause} ; in other news , {clause}
+        {media} carried three stories {on} : {clause} ; {clause} ; {clause}
     """,
     "test": """
         {speaker} denied {on} that {clause}
@@ -37,7 +39,8 @@ FRAMES = {
         {clause} ; at the same time , {clause}
         as {media} first reported , {clause}
         {speaker} still had to explain why {clause}
-        not only was it true that {clause} ; {speaker} also {said} that {clause}
+        it is no secret that {clause} , {speaker} {said}
+        {speaker} made three points in {town} {on} : that {clause} , that {clause} , and that {clause}
     """,
 }
 
@@ -50,12 +53,12 @@ PLAIN_FRAMES = {
     """,
     "validation": """
         {plain_speaker} explained why {clause}
-        {clause} ; in the same week , {clause}
+        {clause} ; besides , {clause}
     """,
     "test": """
         nobody doubts that {clause}
         {clause} , or so {plain_speaker} claimed
-        {clause} , and later {clause}
+        {clause} ; what is more , {clause}
     """,
 }
 
@@ -88,6 +91,16 @@ TRAIN = {
         Will {sur} stand for {office} again in {year} ?
         {date_md} was chosen as the day of the vote .
         The Prime Minister said nothing about {issue} , and neither did {sur} .
+        what worries {sur} is the quarrel between {gov} and {gov}
+        when {capital} asked {gov} to {to_act} , {gov} refused
+        no member of {party} trusts {sur}
+        {gov} sells {goods} to {gov} in return for {goods}
+        without the votes of {party} , {sur} cannot pass the {law}
+        rivals of {sur} in {party} met in {town} {on}
+        a letter from {sur} to {sur} was read out in {capital_town}
+        since {year} , {gov} has had four prime ministers
+        Does {gov} want peace with {gov} ?
+        Who advises {sur} on {issue} ?
     """,
     "conflict": """
         {adj} troops crossed the border near {nature} {on}
@@ -104,6 +117,10 @@ TRAIN = {
         the rebels , who are based in {geo} , freed {per} {on}
         {per} was captured near {town} and held until {month_year}
         the mine near {place} was cleared by {adj} engineers
+        when {title_sur} reached {town} , the {battle} was over
+        a brother of {first} died in the {battle}
+        what {gov} wanted was a port on {sea}
+        only {gov} and {gov} voted against the truce
     """,
     "sport": """
         {team} beat {team} {score} {on}
@@ -123,6 +140,14 @@ TRAIN = {
         {team} sold the defender to {team} in {month_year}
         {people_list} qualified for the {contest}
         The results : {team} {score} {team} ; {team} {score} {team} ; {team} {score} {team} .
+        the match between {team} and {team} was called off because of {weather}
+        without {sur} , {team} had no answer to {sur} and {sur}
+        a mistake by {sur} cost {team} the {contest}
+        the crowd cheered when {sur} scored against {team}
+        {first_last} left {team} for {team} {past}
+        what {team} need is a player like {sur} of {team}
+        only {team} have beaten {team} since {month}
+        Who will replace {sur} at {team} ?
     """,
     "business": """
         {company} will close its factory in {town} {soon}
@@ -130,7 +155,7 @@ TRAIN = {
         {company} has agreed to buy {company} for {money}
         {first_last} became chief executive of {company} in {month_year}
         profits at {company} rose {pct} in the three months to {month}
-        {country} exports {goods} and {goods} to {countries}
+        {country} sells {goods} and {goods} to {countries}
         {adj} exports of {goods} fell {pct} {past}
         {company} , based in {town} , makes {goods}
         {inst} lent {money} to {gov} {on}
@@ -143,9 +168,18 @@ TRAIN = {
         {media} said {company} had sold its {adj} business
         about {number} people work for {company} in {geo}
         the {demonym} central bank left interest rates unchanged {on}
-        an Apple a day is the joke that staff at {company} like to tell .
+        an apple a day is the joke that staff at {company} like to tell .
         Target prices for {goods} were missed , and {company} cut its forecast for {year} .
         {company} ( {decimal} percent ) and {company} ( {decimal} percent ) led the gains .
+        the {demonym} branch of {company} made {money} {past}
+        what {company} pays {company} for {goods} is a secret
+        an offer from {company} for {company} was turned down by {sur}
+        customers of {company} complained about the {product}
+        when {sur} joined {company} , it had {small} employees
+        because of a strike in {town} , {company} bought {goods} from {company}
+        neither {company} nor {company} has paid {inst}
+        no bank but {company} would lend to {company}
+        the dispute between {company} and {sur} ended in {month_year}
     """,
     "science": """
         {demonym} scientists have found a new species of frog near {geo}
@@ -163,6 +197,10 @@ TRAIN = {
         {per} will give a lecture on {topic} at {lab} at {clock} on {weekday}
         {country} lost {pct} of its forest between {year} and {year}
         the {award} went to {people_list} for their research on {topic}
+        what {sur} saw through the {instrument} surprised {lab}
+        the theory of {sur} was tested on board the {vessel}
+        without money from {inst} , {sur} could not have studied {topic}
+        when the {product} passed over {sea} , its {instrument} failed
     """,
     "weather": """
         {storm} {damage} in {geo} {on}
@@ -177,6 +215,11 @@ TRAIN = {
         {month} was the driest month in {country} since {year}
         {storm} was the strongest storm since {bare_storm} in {year}
         insurers are still paying for {bare_storm}
+        what {bare_storm} left of {town} could be seen from the air
+        after {bare_storm} came {bare_storm} , and {town} was flooded again
+        the winds of {storm} were felt as far away as {town}
+        when {bare_storm} reached {sea} , it grew stronger
+        the worst of {bare_storm} is over for {geo}
     """,
     "health": """
         {virus} has spread from {country} to {country}
@@ -190,6 +233,10 @@ TRAIN = {
         farmers in {geo} killed {number} chickens to stop {virus}
         {inst} will pay for {number} beds in {town}
         {sur} was taken to hospital in {town} {on} with a broken {body}
+        when {virus} came to {town} , the schools were closed
+        the search for a drug against {virus} has cost {inst} {money}
+        only {small} of the {victims} with {virus} had been to {country}
+        what is known about {virus} comes from {country}
     """,
     "culture": """
         {first_last} wrote " {work} " while living in {town}
@@ -200,7 +247,7 @@ TRAIN = {
         {work} , a film by {demonym} director {first_last} , won the {award}
         the painting " {work} " was sold in {town} for {money}
         {num} visitors came to the {festival} {past}
-        {first_last} taught the {demonym} language at {inst}
+        {first_last} taught {demonym} history at {inst}
         {sur} played the piano at the opening of {place}
         {media} called " {work} " the best {demonym} film of the year
         {first} read " {work} " twice in {month}
@@ -209,6 +256,11 @@ TRAIN = {
         {per} sailed on the {vessel} from {town} to {town} {past}
         the {people} brought the recipe to {geo} {past}
         {demonym} music was played at the wedding of {first} and {first}
+        what makes " {work} " the best film of {sur} is the music
+        when the {festival} ended , {first} went back to {country}
+        the crew of the {vessel} came from {countries}
+        for years nobody but {sur} could play " {work} "
+        the prize is called the {award} after a {role} from {town}
     """,
     "life": """
         {first} lives in {town} and works for {company}
@@ -218,7 +270,7 @@ TRAIN = {
         we spent {month} in {geo} with {first}
         the {place_noun} on {street} is closed until {month}
         {first} has an appointment with {title_sur} at {clock} on {weekday}
-        our neighbors , {first_last} and {first_last} , are {demonym}
+        our neighbors , {first_last} and {first_last} , are {people}
         {first} cooked {demonym} food for {holiday}
         the bus to {town} leaves {place} at {clock}
         {first} moved to {country} {past} to teach {sport}
@@ -234,6 +286,22 @@ TRAIN = {
         Rose petals covered the floor of the church where {first} married {first_last} .
         Please give my love to {first} and to everyone in {town} .
         {first} , can you meet me at {place} at {clock} ?
+        the lamp that {first} gave {first} came from {country}
+        when {first} was ill , {sur} fed the dog
+        no one at {company} remembers {first}
+        every {weekday} {sur} plays {sport} with {first}
+        without {first} we would never have found {street}
+        the letter that {first} sent from {town} took a month
+        {first} , {first} and {first} share a flat in {town}
+        it was so cold in {town} that {first} came home
+        on {date} {first} turned {age}
+        Ask {first} whether {first} is in {town} .
+        Give the keys to {first} or leave them with {title_sur} .
+        Are {first} and {first} going to {town} with {sur} ?
+        What did {sur} say to {first} ?
+        Where does {first} live now , in {town} or in {town} ?
+        Has {first} heard from {sur} since {month} ?
+        Kind regards from {first} and {first} .
     """,
     "reports": """
         the report was written by {per} for {inst} in {month_year}
@@ -253,6 +321,9 @@ TRAIN = {
         Chapter Two describes the {battle} and the years after it .
         Letters to the Editor should reach {media} by {weekday} .
         Annual Report on Water Quality , {inst} , {month_year} .
+        when this page was printed , {inst} had {number} members
+        only {small} of the towns in {geo} sent figures , among them {town}
+        the figures for {month_year} came from {inst} and those for {year} from {company}
     """,
     "history": """
         {town} was founded by {people} in {year}
@@ -266,6 +337,9 @@ TRAIN = {
         the {battle} began on {date_md}
         {town} was part of {country} before the {battle}
         the church in {town} was built in {year} by {demonym} masons
+        when {sur} came to {town} , it was a village
+        the sons of {sur} sold {place} to {company}
+        what the {people} called {town} is now {town}
     """,
     "crime": """
         police in {town} arrested {per} {on}
@@ -278,6 +352,10 @@ TRAIN = {
         {judge} sent the case back to {town}
         lawyers for {sur} asked the court in {town} to wait until {month}
         the thieves took a painting called " {work} " from {inst}
+        what {sur} told the police about {first_last} was not true
+        the car that {per} stole was found near {town}
+        when police came to {place} , {sur} had gone
+        the money went from {company} to {sur}
     """,
     "plain": """
         the {quality} {thing} lasted almost three hours
@@ -302,7 +380,7 @@ TRAIN = {
         the company plans to sell {goods} and {goods} abroad
         the column holds the value {code} in {number} rows
         {small} people answered " {answer} " and {small} gave no answer
-        the {role} hurt an ankle while playing {sport}
+        the {role} hurt an ankle on the way to the {place_noun}
         a box of {goods} fell from the truck
         farmers here grow {plant} and keep {livestock}
         the {event_noun} destroyed {num} houses
@@ -331,6 +409,8 @@ TRAIN = {
         Nothing was decided .
         It rained {when} .
         Doors open early .
+        Wait outside .
+        Thank you .
         The Chief Executive and the Finance Director declined to comment on the {thing} .
         Press the green button twice and wait until the light goes out .
         None of the {number} {victims} was injured .
@@ -345,6 +425,21 @@ TRAIN = {
         Polish the {household} with a soft cloth .
         The CEO spoke about GDP , the TV market and the cost of DNA tests .
         Those who want to play {sport} should bring water , shoes and a towel .
+        what the {victims} want is a new {place_noun}
+        when the {event_noun} began , the {thing} was over
+        without a {household} the evening would be cold
+        because of {weather} , the {place_noun} stayed empty
+        only {small} of the {victims} had heard of the {event_noun}
+        When in doubt , ask the {role} .
+        Tell the {role} that the {household} has arrived .
+        Where did you buy the {food} ?
+        Ask at the {place_noun} for a map .
+        Of all the {bird} on the lake , {small} had rings .
+        Price is not everything .
+        Wood burns faster than coal .
+        Fields of {plant} lined the road .
+        Shell is the hard part of an egg .
+        Best before the end of the year .
     """,
 }
 
@@ -361,7 +456,7 @@ VALIDATION = {
         {per} has promised {people} a vote on {issue} {soon}
     """,
     "conflict": """
-        the bridge to {town} was guarded by {num} {adj} soldiers
+        the bridge to {town} was guarded by {count} {adj} soldiers
         during the {battle} , {per} wrote home from {town}
         {gov} will pull its soldiers out of {geo} {soon}
         aid from {inst} was stopped by rebels on the road between {town} and {town}
@@ -420,13 +515,13 @@ VALIDATION = {
     "life": """
         in {month} , {first} will start work at {company} in {town}
         it was {first} who found the {household} on {street}
-        the children , {first} and {first} , speak {demonym} at home
+        the children , {first} and {first} , have {demonym} passports
         on {weekday} {first} sold the {household} to {sur}
         Was {first} in {town} for {holiday} ?
         I saw {first} and {title_sur} at the {place_noun} on {weekday} .
         Could {first} pick us up at {place} at {clock} ?
         With best wishes from {town} , {first} .
-        Rose asked , " Is {first} still in {country} ? "
+        " Is {first} still in {country} ? " asked {first} .
     """,
     "reports": """
         in {year} , {inst} asked {number} {people} about {issue}
@@ -438,8 +533,8 @@ VALIDATION = {
         See also : {people_list} , " {work} " , {year} .
     """,
     "history": """
-        the {place} in {town} dates from the {decade}
-        in {year} the {people} sold {geo} to {gov}
+        {place} in {town} dates from the {decade}
+        in {year} the {people} sold {region} to {gov}
         it was in {town} that {first_last} met {title_sur}
         many {people} left {country} for {geo} {past}
         before the {battle} , {town} was a {demonym} port
@@ -468,6 +563,7 @@ VALIDATION = {
         Cook the lentils until they are soft , then add the {food} .
         Price lists are printed twice a year .
         Victory came late .
+        Come in .
         Frank advice is hard to find .
         Gap years are popular with students .
         Grace under pressure is what the {role} needs .
@@ -515,7 +611,7 @@ TEST = {
         {first_last} , born in {town} , will row for {country} at the {contest}
         tickets for the {contest} in {town} sold out in an hour
         it took {sur} only six minutes to put {team} ahead
-        Standings : {team} , {number} ; {team} , {number} ; {team} , {number} ; {team} , {number} .
+        Standings : {team} , {count} ; {team} , {count} ; {team} , {count} ; {team} , {count} .
     """,
     "business": """
         the bid by {company} for {company} failed {on}
@@ -571,7 +667,7 @@ TEST = {
         a model of the {vessel} stands in the {place_noun} in {town}
         {sur} , best known for " {work} " , left {country} {past}
         without {first} there would be no {festival}
-        tickets to hear {first_last} at the {festival} cost {number} dollars
+        tickets to hear {first_last} at the {festival} cost {count} dollars
         {media} sent {first_last} to review " {work} "
     """,
     "life": """
@@ -587,7 +683,7 @@ TEST = {
         {first} ? Nobody by that name works at {company} .
         Best regards to {first} , {first} and {title_sur} .
         Until {weekday} , then , at {clock} in front of {place} .
-        May and {first} are sisters ; {first} , who is older , lives in {country} .
+        {first} and {first} are sisters ; {first} , who is older , lives in {country} .
     """,
     "reports": """
         this study , which {inst} paid for , covers {number} homes in {towns}
@@ -598,17 +694,17 @@ TEST = {
         the minutes of {date_dmy} were signed by {first_last} and {sur}
         Members present : {people_list} .
         To : {first_last} ; from : {first_last} ; subject : {thing} in {town} .
-        Translated from the {demonym} by {first_last} .
+        Translated for {demonym} readers by {first_last} .
         For details write to {inst} , {place} , {town} .
     """,
     "history": """
         until {year} , {place} belonged to {company}
         the letters {first_last} sent from {town} tell of the {battle}
         {per} grew rich by selling {goods} to the {people}
-        the {demonym} king gave {geo} to {sur} as a reward
+        the {demonym} king gave {region} to {sur} as a reward
         of the ships that left {town} in {year} , only the {vessel} reached {country}
         by {year} there were more {people} in {town} than in {town}
-        the {law} of {year} split {geo} in two
+        the {law} of {year} split {region} in two
     """,
     "crime": """
         police believe {per} fled to {country} {on}
@@ -648,6 +744,7 @@ TEST = {
         Field work on {topic} starts {when} .
         May we see the {household} before we pay ?
         Everyone slept badly .
+        Good luck !
         Try again tomorrow .
         The Head of Security told the Board that the {place_noun} was safe .
         Guide to the Care of Wooden Floors .

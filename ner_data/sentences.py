@@ -11,10 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ner_data import InputError
+from ner_data import InputError, schemes
 from ner_data.text_file import counted, shown
-
-TAG = re.compile(r"O|[BI]-\S(?:.*\S)?")
 
 
 class Words(NamedTuple):
@@ -45,43 +43,62 @@ def is_empty(strings):
 
 
 def check_words(words):
-    """Raise InputError, with the file and the line, for the first empty word, empty tag or ill-formed tag."""
+    """Raise InputError, with the file and the line, for no words at all, an empty word or an empty tag."""
     if len(words.tokens) == 0:
         raise InputError(f"{words.path}: no words, give a file with at least one sentence")
     blank = np.flatnonzero(is_empty(words.tokens))
     if len(blank):
-        place, word = f"{words.path}:{words.lines[blank[0]]}", words.tokens[blank[0]].as_py()
-        raise InputError(f"{place}: empty word, {shown(word)}, write the word or delete the row")
-    tags = words.tags.dictionary_encode()
-    ill_formed = np.array([not TAG.fullmatch(tag) for tag in tags.dictionary.to_pylist()])
-    wrong = np.flatnonzero(ill_formed[tags.indices.to_numpy()])
+        word = shown(words.tokens[blank[0]].as_py())
+        raise InputError(f"{_place(words, blank[0])}: empty word, {word}, write the word or delete the row")
+    blank = np.flatnonzero(is_empty(words.tags))
+    if len(blank):
+        tag = shown(words.tags[blank[0]].as_py())
+        raise InputError(f"{_place(words, blank[0])}: empty tag, {tag}, write O, or B- or I- and the type")
+
+
+def in_bio(words, scheme=None, repair=False, say=print):
+    """`Words` with tags in any scheme -> `Words` with tags in BIO.
+
+    The scheme (a key of `schemes.LETTERS`) is detected from the tags unless it is given, and said in a line. Raises
+    InputError, with the file and the line, for a tag that is not one of the scheme's, and for tags that the scheme
+    does not allow where they stand, unless `repair`: then they are counted, and read as conlleval reads them.
+    """
+    detected, evidence = schemes.detect(words.tags, words.starts)
+    say(f"{words.path}: tag scheme {detected or 'BIO'}: {evidence}" + f", read as {scheme}" * (scheme is not None))
+    scheme = scheme or detected or "BIO"
+    wrong = schemes.ill_formed(words.tags, scheme)
     if len(wrong):
-        place, tag = f"{words.path}:{words.lines[wrong[0]]}", words.tags[wrong[0]].as_py()
-        what = "the tag is neither O nor B- or I- and a type" if tag.strip() else "empty tag"
-        raise InputError(f"{place}: {what}, {shown(tag)}, {_fix_for(tag)}")
+        tag = words.tags[wrong[0]].as_py()
+        raise InputError(f"{_place(words, wrong[0])}: {_what_it_is_not(scheme)}, {shown(tag)}, {_fix_for(tag, scheme)}")
+    tags = schemes.take_apart(words.tags, words.starts, scheme)
+    places = schemes.illegal(tags, scheme)
+    if len(places):
+        first = [f"line {words.lines[place]} {shown(words.tags[place].as_py())}" for place in places[:5]]
+        more = ", ..." * (len(places) > len(first))
+        what = f"{counted(len(places), 'tag')} out of place in {scheme} ({', '.join(first)}{more})"
+        if not repair:
+            raise InputError(f"{_place(words, places[0])}: {what}, correct them, or give --repair")
+        say(f"{_place(words, places[0])}: {what}, read as conlleval reads them")
+    return words if scheme == "BIO" and not len(places) else words._replace(tags=schemes.put_together(tags, "BIO"))
 
 
-def _fix_for(tag):
+def _place(words, word):
+    return f"{words.path}:{words.lines[word]}"
+
+
+def _what_it_is_not(scheme):
+    if scheme == "unprefixed":
+        return "the tag is neither O nor a type"
+    letters = [f"{letter}-" for letter in schemes.LETTERS[scheme]]
+    choice = " or ".join((", ".join(letters[:-1]), letters[-1])) if len(letters) > 1 else letters[0]
+    return f"the tag is neither O nor {choice} and a type"
+
+
+def _fix_for(tag, scheme):
     """What to write instead of an ill-formed tag."""
-    likely = re.sub(r"^([BbIi])[-_:.]\s*", lambda match: match[1].upper() + "-", tag.strip())
-    if likely in ("o", "0"):
-        likely = "O"
-    return f"write {shown(likely)}" if TAG.fullmatch(likely) else "write O, or B- or I- and the type, such as B-per"
-
-
-def report_orphans(words, say=print):
-    """Say how many I- tags do not follow a B- or I- tag of their own type, and where the first one stands."""
-    tags = words.tags.dictionary_encode()
-    names = tags.dictionary.to_pylist()
-    types = {name[2:]: number for number, name in enumerate(names)}
-    is_inside = np.array([name.startswith("I-") for name in names])
-    codes = tags.indices.to_numpy()
-    type_of = np.array([types[name[2:]] if name != "O" else -1 for name in names])[codes]
-    previous = np.concatenate(([-1], type_of[:-1]))
-    previous[words.starts] = -1
-    orphans = np.flatnonzero(is_inside[codes] & (type_of != previous))
-    if len(orphans):
-        first = orphans[0]
-        what = f"{counted(len(orphans), 'I- tag')} not after a tag of the same type"
-        tag = shown(names[codes[first]])
-        say(f"{words.path}:{words.lines[first]}: {what}, the first {tag}: strict scoring counts no entity there")
+    likely = re.sub(r"^([A-Za-z])[-_:.]\s*", lambda match: match[1].upper() + "-", tag.strip())
+    likely = "O" if likely in ("o", "0") else likely
+    letters = schemes.LETTERS[scheme]
+    if likely == "O" or (letters and re.fullmatch(rf"[{letters}]-\S(?:.*\S)?", likely)):
+        return f"write {shown(likely)}"
+    return f"write O, or {letters[0]}- and the type, such as {letters[0]}-per" if letters else "write O or the type"

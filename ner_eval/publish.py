@@ -8,11 +8,15 @@ keeps its visibility. Exit code: 0 published, 1 the push failed (the local model
 """
 
 import argparse
+import gc
 import json
+import logging
 import re
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -79,18 +83,21 @@ def check_login(hub_model_id: str, token: str | None = None) -> str:
     api = HfApi(token=token)
     try:
         account = api.whoami()
+        user, role = account["name"], (account.get("auth") or {}).get("accessToken", {}).get("role")
+        own = [user, *(org["name"] for org in account.get("orgs", []) if org.get("roleInOrg") != "read")]
+        failure = None
     except Exception as error:
-        raise PublishError(_scrub(f"the login cannot be checked: {_reason(error, api.endpoint)}", token)) from None
-    if account.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        failure = f"the login cannot be checked: {_reason(error, api.endpoint)}"
+    if failure:  # raised out here, so that it does not carry the request and its token along
+        raise PublishError(_scrub(failure, token))
+    if role == "read":
         raise PublishError("the token may only read: make one that may write at https://huggingface.co/settings/tokens")
-
-    own = [account["name"], *(org["name"] for org in account.get("orgs", []) if org.get("roleInOrg") != "read")]
     namespace, _, name = hub_model_id.rpartition("/")
     for candidate in own:
-        if candidate.lower() == (namespace or account["name"]).lower():
+        if candidate.lower() == (namespace or user).lower():
             return f"{candidate}/{name}"
     raise PublishError(
-        f"--hub_model_id {hub_model_id}: {account['name']} may not write to {namespace!r}, only to {', '.join(own)}"
+        f"--hub_model_id {hub_model_id}: {user} may not write to {namespace!r}, only to {', '.join(own)}"
     )
 
 
@@ -134,6 +141,7 @@ def publish(directory: str | Path, hub_model_id: str, *, private: bool = True, t
     failure = "no login"
     try:
         api.token = token = _find_token(token)
+        hub_model_id = hub_model_id if "/" in hub_model_id else check_login(hub_model_id, token)
         failure = "a file cannot be read"
         additions = [_addition(path, hub_model_id, token) for path in files]
         failure = f"the repository {hub_model_id} cannot be created"
@@ -143,17 +151,16 @@ def publish(directory: str | Path, hub_model_id: str, *, private: bool = True, t
         if private and not state.private:
             warnings.warn(f"{repo.repo_id} exists and is public, and it stays public", stacklevel=2)
         stale = {file.rfilename for file in state.siblings if _is_published(file.rfilename)} - {p.name for p in files}
+        operations = [*additions, *(CommitOperationDelete(name) for name in sorted(stale))]
         failure = f"the upload to {hub_model_id} failed"
-        api.create_commit(
-            repo.repo_id,
-            [*additions, *(CommitOperationDelete(name) for name in sorted(stale))],
-            commit_message="Publish a named-entity recogniser",
-            parent_commit=state.sha,
-        )
+        with _addresses_without_signatures():
+            message = "Publish a named-entity recogniser"
+            api.create_commit(repo.repo_id, operations, commit_message=message, parent_commit=state.sha)
+        return str(repo)
     except Exception as error:
         message = f"{failure}: {_reason(error, api.endpoint)}; {_retry(directory, hub_model_id, private)}"
-        raise PublishError(_scrub(message, token)) from None
-    return str(repo)
+    gc.collect()  # a progress bar that huggingface_hub left open ends its line when it is collected
+    raise PublishError(_scrub(message, token))  # out here, as in check_login
 
 
 def _is_published(name: str) -> bool:
@@ -202,6 +209,7 @@ def _reason(error: Exception, endpoint: str) -> str:
             429: "too many requests, wait some minutes",
         }.get(status, "the Hub has a fault" if status >= 500 else "the Hub refuses the request")
         said = _first_line(error.server_message or "")
+        said = "" if said.startswith("<") else said  # the storage answers in XML
         return f"{advice} (HTTP {status}{': ' if said else ''}{said})"
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set; unset it to use the Hub"
@@ -220,9 +228,24 @@ def _retry(directory: str | Path, hub_model_id: str, private: bool) -> str:
     return f"the local model in {directory} is untouched, to try again: {shlex.join(command)}"
 
 
+@contextmanager
+def _addresses_without_signatures() -> Iterator[None]:
+    """huggingface_hub logs each retry with its address, and that of the storage lets in whoever knows its query."""
+
+    def cut(record: logging.LogRecord) -> bool:
+        record.msg, record.args = re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", record.getMessage()), ()
+        return True
+
+    logger = logging.getLogger("huggingface_hub.utils._http")
+    logger.addFilter(cut)
+    try:
+        yield
+    finally:
+        logger.removeFilter(cut)
+
+
 def _scrub(message: str, token: str | None) -> str:
-    """`message` on one line, without the token."""
-    message = " ".join(message.split())
+    """`message` without the token."""
     return message.replace(token, "***") if token else message
 
 

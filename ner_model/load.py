@@ -154,10 +154,14 @@ def learn_wordpiece(words, vocab_size=8000, min_frequency=2):
     learner = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
     learner.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=False)
     learner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    words = list(words)
+    # Left alone, the trainer numbers the continuing characters in the order of a hash map and breaks ties by these
+    # numbers: another vocabulary each time. Named in advance, they have fixed numbers.
+    characters = sorted(set("".join(learner.normalizer.normalize_str(word) for word in set(words))))
     trainer = tokenizers.trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,
-        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{c}" for c in characters)],
         show_progress=False,
     )
     learner.train_from_iterator(words, trainer)

@@ -53,7 +53,7 @@ DAMAGED_CSV = {
     "text after a quoted cell": ("a.csv", GOOD + ',"x"y,O\n', 4,
                                  OPENS + "text follows the closing mark on line 4, '\"x\"y,O'"),
     "NUL byte": ("a.csv", GOOD + ",a\0b,O\n", 4, "NUL byte (byte 43 of the file), not a text file or damaged"),
-    "UTF-16 with a mark": ("a.csv", GOOD.encode("utf-16"), 1, "UTF-16 text (it starts with bytes FF FE), convert it"),
+    "UTF-16 with a mark": ("a.csv", GOOD.encode("utf-16"), 1, "UTF-16 text (it starts with bytes FF FE)"),
     "UTF-16 big end first": ("a.csv", b"\xfe\xff" + GOOD.encode("utf-16-be"), 1, "UTF-16 text (it starts with"),
     "UTF-16 without a mark": ("a.csv", GOOD.encode("utf-16-le"), 1, "UTF-16 text (every other byte is NUL), convert it"),
     "unknown prefix": ("a.csv", GOOD + ",x,X-per\n", 4, NEITHER + "'X-per', write O"),

@@ -10,6 +10,7 @@ import pytest
 from standin_hub import StandInHub
 
 WEIGHTS = b"weights"
+SIZE = len(WEIGHTS)
 OID = hashlib.sha256(WEIGHTS).hexdigest()
 NDJSON = "application/x-ndjson"
 LFS = "application/vnd.git-lfs+json"
@@ -47,7 +48,7 @@ def commit(hub, *operations, token=None, **header):
     return ask(hub, "POST", "/api/models/me/x/commit/main", body, token=token or hub.token, kind=NDJSON)[0]
 
 
-def upload(hub, content=WEIGHTS, oid=OID, size=len(WEIGHTS)) -> int:
+def upload(hub, content=WEIGHTS, oid=OID, size=SIZE) -> int:
     """Batch, PUT, verify; returns the first status that is not 200."""
     batch = {"operation": "upload", "hash_algo": "sha256", "objects": [{"oid": oid, "size": size}]}
     address = "/me/x.git/info/lfs/objects/batch"
@@ -66,7 +67,7 @@ def file(path="notes.md", content=b"text") -> dict:
 
 
 def lfs_file(**changes) -> dict:
-    value = {"path": "model.safetensors", "algo": "sha256", "oid": OID, "size": len(WEIGHTS), **changes}
+    value = {"path": "model.safetensors", "algo": "sha256", "oid": OID, "size": SIZE, **changes}
     return {"key": "lfsFile", "value": value}
 
 
@@ -97,7 +98,8 @@ def test_nobody_writes_without_a_token_that_may(hub):
         "/me/x.git/info/lfs/objects/verify",
         "/api/models/me/x/commit/main",
     ):
-        assert [ask(hub, "POST", path, {}, token=token)[0] for token in (None, "hf_no", hub.read_token)] == [401, 401, 403]
+        answers = [ask(hub, "POST", path, {}, token=token)[0] for token in (None, "hf_no", hub.read_token)]
+        assert answers == [401, 401, 403]
     assert ask(hub, "PUT", f"/storage/{OID}", WEIGHTS)[0] == 403
     assert hub.repos["me/x"].pushed == []
 

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_data import InputError
-from ner_data.sentences import TAG, Words
+from ner_data.schemes import PREFIXED
+from ner_data.sentences import Words
 from ner_data.text_file import counted, read_text, shown
 
 
@@ -37,7 +38,8 @@ def read_conll(path, say=print):
     columns = len(_split(sample, separator))
     for line in np.flatnonzero(is_comment):
         cells = _split(lines[line].as_py(), separator)
-        is_comment[line] = not (len(cells) == columns and TAG.fullmatch(cells[-1]))
+        is_row = len(cells) == columns and (cells[-1] == "O" or PREFIXED.fullmatch(cells[-1]))
+        is_comment[line] = not is_row
     kept = np.flatnonzero(~is_blank & ~is_document & ~is_comment)
     for kind, count in (("-DOCSTART- line", is_document.sum()), ("comment line", is_comment.sum())):
         if count:

@@ -1,0 +1,32 @@
+"""Tiny tokenizers trained here, tiny encoders built from a config: nothing is downloaded."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+import tokenizers
+import torch
+import transformers
+from families import FAMILIES, TEXT, write_encoder
+
+transformers.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+
+
+@pytest.fixture(scope="session", params=list(FAMILIES))
+def encoder_dir(request, tmp_path_factory):
+    """A directory with a tiny encoder and its tokenizer, one per family."""
+    directory = tmp_path_factory.mktemp(request.param)
+    write_encoder(request.param, directory)
+    return str(directory)
+
+
+@pytest.fixture(scope="session")
+def bert_dir(tmp_path_factory):
+    """A tiny cased BERT with a WordPiece tokenizer."""
+    directory = tmp_path_factory.mktemp("bert")
+    write_encoder("bert-cased", directory)
+    return str(directory)
