@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ner_data import InputError
 from ner_data.formats.conll import read_conll
+from ner_data.formats.jsonl import read_jsonl
 from ner_data.formats.word_csv import Columns, read_frame, read_word_csv
 from ner_data.schemes import LETTERS
 from ner_data.sentences import check_words, in_bio, sentence_table
@@ -25,6 +26,7 @@ from ner_data.text_file import counted
 FORMATS = {
     "word_csv": (".csv", ".tsv"),
     "conll": (".conll", ".iob2", ".iob", ".bio", ".txt"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
 }
 
 
@@ -41,7 +43,7 @@ def read_sentences(
 ):
     """Read one file, or a DataFrame with one word per row, into a table of sentences.
 
-    The format follows from the suffix, or is `format`: "word_csv" or "conll". The three column names are those of a
+    The format follows from the suffix, or is `format`, a key of `FORMATS`. The three column names are those of a
     word CSV's header or of the DataFrame. The tag scheme, a key of `schemes.LETTERS`, is detected unless it is given,
     and the tags are converted to BIO; `repair` reads sequences that are illegal in the scheme as conlleval does,
     instead of refusing them. `say` is called with each line to be shown to the user.
@@ -55,10 +57,14 @@ def read_sentences(
     columns = Columns(sentence_column, word_column, tag_column)
     if isinstance(source, pd.DataFrame):
         words = read_frame(source, columns, say)
-    elif (format or _format_of(source)) == "word_csv":
-        words = read_word_csv(source, columns, say)
     else:
-        words = read_conll(source, say)
+        format = format or _format_of(source)
+        if format == "word_csv":
+            words = read_word_csv(source, columns, say)
+        elif format == "conll":
+            words = read_conll(source, say)
+        else:
+            words = read_jsonl(source, repair, say)
     check_words(words)
     return sentence_table(in_bio(words, tag_scheme, repair, say))
 

@@ -149,7 +149,7 @@ class Writer:
         self.rng = rng
         self.known, self.own = name_parts(split)
         self.phrases = {slot: entries(text) for slot, text in words.PHRASES.items()}
-        self.names_used = set()  # in the present sentence
+        self.used = set()  # names, phrases and clauses of the present sentence
         self.decks = {}  # topic -> template ids still to be dealt
         self.templates = templates(split)
 
@@ -169,8 +169,10 @@ class Writer:
             return str(self.between(low, high))
         if slot == "decimal":
             return f"{self.between(1, 40)}.{self.between(1, 9)}"
-        if slot == "score":
-            return f"{self.between(0, 5)}-{self.between(0, 4)}"
+        if slot in ("score", "win", "draw"):
+            goals = self.between(0, 4)
+            lead = {"score": self.between(0, 3), "win": self.between(1, 3), "draw": 0}[slot]
+            return f"{goals + lead}-{goals}"
         return str(self.between(*RANGES[slot]))
 
     def part(self, name):
@@ -186,14 +188,24 @@ class Writer:
         for _ in range(20):  # a sentence does not use a name twice
             pattern = self.rng.choices(list(patterns), list(patterns.values()))[0]
             text = SLOT.sub(lambda match: self.part(match[1]), pattern)
-            if text not in self.names_used:
+            capitalised = [word for word in text.split() if word[0].isupper()]
+            if text not in self.used and len(set(capitalised)) == len(capitalised):
                 break
-        self.names_used.add(text)
+        self.used.add(text)
         article = [("the", "DT", "O")] if text.startswith("the ") else []
         span = text.removeprefix("the ").split()
         pos = ["JJ" if slot in ("adj", "demonym", "half") else name_part_of_speech(w, entity_type) for w in span]
         tags = [f"B-{entity_type}"] + [f"I-{entity_type}"] * (len(span) - 1)
         return article + list(zip(span, pos, tags, strict=True))
+
+    def phrase(self, slot):
+        """A phrase; one without a slot is not used twice in a sentence."""
+        for _ in range(20):
+            phrase = self.pick(self.phrases[slot])
+            if "{" in phrase or phrase not in self.used:
+                break
+        self.used.add(phrase)
+        return phrase
 
     def fill(self, pattern, topic):
         """The tokens of a pattern, its slots filled."""
@@ -207,7 +219,7 @@ class Writer:
             elif slot in words.NAMES:
                 tokens += self.name(slot)
             elif slot in self.phrases:
-                tokens += self.fill(self.pick(self.phrases[slot]), topic)
+                tokens += self.fill(self.phrase(slot), topic)
             else:
                 tokens.append((self.number(slot), "CD", "O"))
         return tokens
@@ -223,11 +235,15 @@ class Writer:
             if embedded:
                 deck = [line for line in deck if not line.endswith(WHOLE_SENTENCE) and not line.startswith(FRONTED)]
             self.decks[kind] = sorted(deck, key=lambda _: self.rng.random())
-        return self.decks[kind].pop()
+        pattern = self.decks[kind].pop()
+        if embedded and pattern in self.used:
+            return self.deal(topic, embedded)
+        self.used.add(pattern)
+        return pattern
 
     def sentence(self, topic):
         """One sentence on a topic: [(word, POS, tag)]."""
-        self.names_used.clear()
+        self.used.clear()
         pattern = self.deal(topic)
         if not pattern.endswith(WHOLE_SENTENCE) and self.rng.random() < FRAMED_SHARE:
             frame = self.deal("plain_frames" if topic == "plain" else "frames")

@@ -94,6 +94,8 @@ TRAIN = {
         what worries {sur} is the quarrel between {gov} and {gov}
         when {capital} asked {gov} to {to_act} , {gov} refused
         no member of {party} trusts {sur}
+        {country} 's foreign minister , {first_last} , left for {town} {on}
+        {sur} 's opponents in {geo} want a vote on {issue}
         {gov} sells {goods} to {gov} in return for {goods}
         without the votes of {party} , {sur} cannot pass the {law}
         rivals of {sur} in {party} met in {town} {on}
@@ -123,8 +125,8 @@ TRAIN = {
         only {gov} and {gov} voted against the truce
     """,
     "sport": """
-        {team} beat {team} {score} {on}
-        {first_last} scored twice as {team} won {score} at {ground}
+        {team} beat {team} {win} {on}
+        {first_last} scored twice as {team} won {win} at {ground}
         {team} have signed {first_last} from {team} for {money}
         {sur} missed the match against {team} with a sore {body}
         {demonym} champion {first_last} won the {contest} for the third time
@@ -133,7 +135,7 @@ TRAIN = {
         the {contest} was held in {town} {past}
         {first_last} set a {demonym} record of {decimal} meters in {town} {on}
         fans of {team} travelled to {town} by train
-        {team} and {team} drew {score} in front of {number} spectators
+        {team} and {team} drew {draw} in front of {number} spectators
         {sur} will not play again before {month} because of a {body} injury
         {country} will meet {country} in the final of the {contest} {soon}
         {first} was eight when the family moved from {town} to {town} to be near the {sport} club
@@ -145,6 +147,7 @@ TRAIN = {
         a mistake by {sur} cost {team} the {contest}
         the crowd cheered when {sur} scored against {team}
         {first_last} left {team} for {team} {past}
+        {team} 's coach , {first_last} , praised {sur}
         what {team} need is a player like {sur} of {team}
         only {team} have beaten {team} since {month}
         Who will replace {sur} at {team} ?
@@ -174,6 +177,8 @@ TRAIN = {
         the {demonym} branch of {company} made {money} {past}
         what {company} pays {company} for {goods} is a secret
         an offer from {company} for {company} was turned down by {sur}
+        {company} 's sales in {country} rose {pct}
+        {town} 's largest employer is {company}
         customers of {company} complained about the {product}
         when {sur} joined {company} , it had {small} employees
         because of a strike in {town} , {company} bought {goods} from {company}
@@ -232,7 +237,7 @@ TRAIN = {
         {who} warned that {virus} could return {soon}
         farmers in {geo} killed {number} chickens to stop {virus}
         {inst} will pay for {number} beds in {town}
-        {sur} was taken to hospital in {town} {on} with a broken {body}
+        {sur} was taken to hospital in {town} {on} with an injured {body}
         when {virus} came to {town} , the schools were closed
         the search for a drug against {virus} has cost {inst} {money}
         only {small} of the {victims} with {virus} had been to {country}
@@ -242,6 +247,7 @@ TRAIN = {
         {first_last} wrote " {work} " while living in {town}
         the novel " {work} " by {per} was published in {month_year}
         " {work} " opens in {town} {soon} with {first_last} in the main role
+        {first_last} 's novel " {work} " is set in {town}
         {per} sang " {work} " at the {festival} in {year}
         the {festival} takes place in {town} every {month}
         {work} , a film by {demonym} director {first_last} , won the {award}
@@ -289,6 +295,8 @@ TRAIN = {
         the lamp that {first} gave {first} came from {country}
         when {first} was ill , {sur} fed the dog
         no one at {company} remembers {first}
+        {first} 's brother works for {company}
+        {first} lost {first} 's {household}
         every {weekday} {sur} plays {sport} with {first}
         without {first} we would never have found {street}
         the letter that {first} sent from {town} took a month
@@ -464,15 +472,16 @@ VALIDATION = {
         the {battle} cost {number} lives
     """,
     "sport": """
-        a late goal by {sur} gave {team} a {score} win over {team}
+        a late goal by {sur} gave {team} a {win} win over {team}
         the {contest} begins in {town} {soon} without {first_last}
         {team} paid {team} {money} for {first_last}
         {first_last} , the {demonym} goalkeeper , has joined {team}
-        with {sur} injured , {team} lost {score} to {team}
+        with {sur} injured , {team} lost {win} to {team}
         in {town} , {first_last} of {country} took the {contest} from {first_last}
     """,
     "business": """
         the owner of {company} , {per} , lives in {town}
+        {company} 's {demonym} customers include {company}
         {goods} from {country} cost {pct} more than in {year}
         a rival of {company} , {company} , will open a shop on {street} {soon}
         the sale of {company} to {company} was stopped by {gov} {on}
@@ -516,6 +525,7 @@ VALIDATION = {
         in {month} , {first} will start work at {company} in {town}
         it was {first} who found the {household} on {street}
         the children , {first} and {first} , have {demonym} passports
+        {first} found {sur} 's letter in the {household}
         on {weekday} {first} sold the {household} to {sur}
         Was {first} in {town} for {holiday} ?
         I saw {first} and {title_sur} at the {place_noun} on {weekday} .
@@ -547,7 +557,7 @@ VALIDATION = {
     """,
     "plain": """
         for the third time this year , the {place_noun} was damaged by a {event_noun}
-        there were {num} {victims} in the {place_noun}
+        there were {count} {victims} in the {place_noun}
         a {quality} {thing} was held to discuss {issue}
         one in ten {victims} plays {sport}
         the smell of {food} came from the kitchen
@@ -555,7 +565,7 @@ VALIDATION = {
         the {role} who owned the {household} could not be found
         its roof is made of {material} and its floor of {material}
         the log shows {code} where a date should be
-        with a small radio tag one can follow the {animal} at night
+        with a small radio tag one can follow the {bird} at night
         {weather} and {weather} are forecast for the coast
         Who ordered the {food} ?
         Hunt for mushrooms only with someone who knows them .
@@ -583,6 +593,7 @@ TEST = {
         should {sur} lose in {geo} , {party} will need a new leader
         on {weekday} the {demonym} cabinet backed the {law}
         critics of {sur} point to the rise of {party} in {town}
+        {sur} 's visit to {country} has upset {gov}
         {per} , once {office} of {country} , now advises {gov}
         the posters in {town} show {sur} shaking hands with {people}
         having lost the support of {party} , {per} stepped down {after}
@@ -595,14 +606,14 @@ TEST = {
         shelling near {place} forced {num} {victims} to leave {town}
         the ship was stopped by the {adj} navy in {sea} {on}
         {sur} lost a brother in the {battle}
-        among the wounded were {num} {people} and {per}
+        among the wounded were {count} {people} and {per}
         the {battle} is remembered in {town} every {month}
         a plan by {inst} to feed {town} was accepted by {gov} {on}
         {adj} and {adj} officers exchanged maps in {town}
         {people} in {geo} fear another {battle}
     """,
     "sport": """
-        two goals from {sur} were not enough for {team} , who lost {score} to {team}
+        two goals from {sur} were not enough for {team} , who lost {win} to {team}
         {team} against {team} has been moved to {weekday}
         the new coach of {team} is {first_last} , who used to play for {team}
         no {demonym} runner has won the {contest} since {first_last} in {year}
@@ -611,6 +622,7 @@ TEST = {
         {first_last} , born in {town} , will row for {country} at the {contest}
         tickets for the {contest} in {town} sold out in an hour
         it took {sur} only six minutes to put {team} ahead
+        {sur} 's injury is a blow to {team}
         Standings : {team} , {count} ; {team} , {count} ; {team} , {count} ; {team} , {count} .
     """,
     "business": """
@@ -618,6 +630,7 @@ TEST = {
         a fall in the price of {goods} has hurt {company} and the whole of {geo}
         under {sur} , {company} doubled its sales in {country}
         few customers of {company} have heard of {sur}
+        {company} 's debt is larger than {town} 's budget
         the {adj} arm of {company} lost {money} in {year}
         what {company} did with the {product} , {company} hopes to do with the {product}
         {media} valued {company} at {money}
@@ -675,6 +688,7 @@ TEST = {
         every {month} {first} visits {title_sur} in {town}
         {first} used to work with {first} at {company}
         nobody at the {place_noun} had seen {first} since {weekday}
+        {first} 's aunt sold {sur} 's {household} to {first}
         from our window we can see {place} and {nature}
         the twins , {first} and {first} , were born on {date_md}
         {first} makes better {food} than {first}
@@ -749,7 +763,7 @@ TEST = {
         The Head of Security told the Board that the {place_noun} was safe .
         Guide to the Care of Wooden Floors .
         All {number} rows are either {code} or {code} .
-        " Is there any {food} left ? " asked the {role} .
+        " Could I have some more {food} ? " asked the {role} .
     """,
 }
 

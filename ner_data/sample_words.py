@@ -30,7 +30,7 @@ KNOWN = {
         Lincoln; Rose""",
     "vessel": "Victoria; Florence; Rose; Katrina; Washington; Lincoln; Charlotte; Sydney; Hope; Phoenix; Apollo",
     "big_event": "World Cup; Olympic Games; Winter Olympics; Tour de France; Paralympics",
-    "big_war": "First World War; Second World War; Cold War",
+    "big_war": "Spring Uprising; Winter War; Nine Days War; Great Revolt",
     "river": "the Amazon; the Danube; the Nile; the Mekong; the Jordan; the Orange River",
     "sea": "the Black Sea; Lake Victoria; the Gulf of Mexico; the Persian Gulf; the North Sea",
     # country / adjective / people; a leading "the" is an ordinary word outside the span
@@ -109,8 +109,8 @@ OWN = {
     "cause": """Human Rights; Press Freedom; Food Policy; Marine Research; Rural Health; Economic Studies; Open
         Science; Wildlife Protection; Road Safety; Democratic Reform; Clean Air; Tropical Medicine; Peace and
         Justice; Refugee Support; Family Planning; Animal Welfare; Space Research; Public Broadcasting""",
-    "party_head": """Liberal; Social Democratic; Green; National; People's; Labor; Conservative; Christian
-        Democratic; Unity; Progressive; Workers'; Reform; Agrarian; Republican; Freedom; Civic; Centre; Justice""",
+    "party_head": """Liberal; Social Democratic; Green; National; People 's; Labor; Conservative; Christian
+        Democratic; Unity; Progressive; Workers '; Reform; Agrarian; Republican; Freedom; Civic; Centre; Justice""",
     "festival_of": """Lights; Nations; Music and Dance; Books; Kites; Lanterns; New Cinema; Song; Flowers;
         Ideas; Masks; Street Food; Sail; the Harvest; Early Music; Comedy; Poetry; Drums""",
     "contest_kind": """Cup; Marathon; Regatta; Grand Prix; Open; Championships; Derby; Trophy; Rally; Masters;
@@ -161,7 +161,7 @@ SHARED = {
     "weekday": "Monday; Tuesday; Wednesday; Thursday; Friday; Saturday; Sunday",
     "month": """January; February; March; March; April; May; May; May; June; July; August; August; September;
         October; November; December""",
-    "holiday": "Easter; Christmas; Ramadan; New Year's Eve; Thanksgiving; Labor Day; Independence Day",
+    "holiday": "Easter; Christmas; Ramadan; New Year 's Eve; Thanksgiving; Labor Day; Independence Day",
     "decade": "1920s; 1930s; 1950s; 1960s; 1970s; 1980s; 1990s",
     "model": "2; 3; 4; 7; 9; X; X2; 300; 500; 1000; Pro; Mini; II; III",
 }
@@ -272,8 +272,8 @@ PHRASES = {
     "bio": """joined {company} {past}; was born in {town}; grew up near {geo}; studied at {inst}; has lived in
         {town} since {year}; moved from {country} as a child; left {company} last year; once worked for {inst};
         speaks four languages; has never held public office""",
-    "speaker": """{sur}; {sur}; {per}; {per}; a spokesman for {org}; officials in {town}; {inst}; the {role};
-        {media}; a {demonym} {role}; two people at {company}; {first_last} , a {role} ,; the {office} of
+    "speaker": """{sur}; {sur}; {per}; {per}; a spokesman for {org}; {company} 's lawyer; officials in {town}; {inst};
+        the {role}; {media}; a {demonym} {role}; two people at {company}; {first_last} , a {role} ,; the {office} of
         {country}; a spokeswoman for {inst}; {who}""",
     "plain_speaker": """officials; a witness; the {role}; doctors; two engineers; the manager; experts; my
         neighbor; the report; a local farmer; organizers; several teachers; the Mayor; the Director""",
@@ -351,6 +351,7 @@ POS = {
         toward across along behind without until since while because if although as among outside inside around
         off despite whether so per amid except than within above instead like about thanks""",
     "TO": "to",
+    "POS": "'s '",
     "CC": "and or but nor & either",
     "MD": "will would can could may might must should shall",
     "PRP": """i we you he she it they me him us them himself herself itself one ours mine nobody nothing

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-LETTERS = {"IO": "I", "unprefixed": "", "IOB1": "BI", "BIO": "BI", "BIOES": "BIOES", "BILOU": "BILOU"}
+LETTERS = {"IO": "I", "unprefixed": "", "IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BILOU": "BILU"}
 PREFIXED = re.compile(r"([BIESLU])-(\S(?:.*\S)?)")
 UNPREFIXED = re.compile(r"(?![BIESLUo0]$)(?![A-Za-z][-_.:])(\S(?:.*\S)?)")  # b-per, B_per and o are slips, not types
 OUTSIDE, BEGIN, INSIDE, END, SINGLE = range(5)
@@ -67,8 +67,8 @@ def put_together(tags, scheme):
 def entity_begins(tags):
     """Where an entity starts, as conlleval reads it: (n,) bool."""
     last_letter, last_type = _before(tags.letters, tags.starts, OUTSIDE), _before(tags.types, tags.starts)
-    is_new = np.isin(tags.letters, (BEGIN, SINGLE)) | np.isin(last_letter, (OUTSIDE, END, SINGLE)) | (last_type != tags.types)
-    return (tags.types >= 0) & is_new
+    is_after_end = np.isin(last_letter, (OUTSIDE, END, SINGLE)) | (last_type != tags.types)
+    return (tags.types >= 0) & (np.isin(tags.letters, (BEGIN, SINGLE)) | is_after_end)
 
 
 def entity_goes_on(tags):
@@ -101,8 +101,9 @@ def ill_formed(tags, scheme):
 def detect(tags, starts):
     """Find the scheme of tags, (n,) string -> (name, evidence); name is None where there is no tag but O.
 
-    I- alone is IO. Tags without any prefix, and O among them, are unprefixed (parts of speech know no O). Otherwise it is the scheme that the fewest tags break:
-    those with a prefix that it does not have, and those that it does not allow where they stand.
+    I- alone is IO; tags without any prefix, and O among them, are unprefixed (parts of speech know no O). Otherwise
+    it is the scheme that the fewest tags break: those with a prefix that it does not have, and those that it does
+    not allow where they stand.
     """
     counts = {item["values"].as_py(): item["counts"].as_py() for item in tags.value_counts()}
     has_outside = counts.pop("O", None) is not None
@@ -113,8 +114,10 @@ def detect(tags, starts):
     numbers = ", ".join(f"{count:,} {letter}-" for letter, count in letters.items() if count)
     if not counts:
         return None, "no tag but O"
-    if not numbers and has_outside and any(_letter_and_type(tag, "unprefixed") for tag in counts):
-        return "unprefixed", f"{sum(counts.values()):,} tags without B- or I-, of {len(counts)} types"
+    if not numbers:
+        is_types = has_outside and any(_letter_and_type(tag, "unprefixed") for tag in counts)
+        what = f"{sum(counts.values()):,} tags without B- or I-, {len(counts):,} different ones"
+        return ("unprefixed", what) if is_types else ("BIO", what)
     if set(numbers.split()[1::2]) == {"I-"}:
         return "IO", f"{numbers} tags and no B-"
     broken = {}

@@ -55,7 +55,7 @@ DAMAGED_CSV = {
     "NUL byte": ("a.csv", GOOD + ",a\0b,O\n", 4, "NUL byte (byte 43 of the file), not a text file or damaged"),
     "UTF-16 with a mark": ("a.csv", GOOD.encode("utf-16"), 1, "UTF-16 text (it starts with bytes FF FE)"),
     "UTF-16 big end first": ("a.csv", b"\xfe\xff" + GOOD.encode("utf-16-be"), 1, "UTF-16 text (it starts with"),
-    "UTF-16 without a mark": ("a.csv", GOOD.encode("utf-16-le"), 1, "UTF-16 text (every other byte is NUL), convert it"),
+    "UTF-16 without a mark": ("a.csv", GOOD.encode("utf-16-le"), 1, "UTF-16 text (every other byte is NUL)"),
     "unknown prefix": ("a.csv", GOOD + ",x,X-per\n", 4, NEITHER + "'X-per', write O"),
     "type without prefix": ("a.csv", GOOD + ",x,per\n", 4, NEITHER + "'per', write O"),
     "prefix without type": ("a.csv", GOOD + ",x,B-\n", 4, NEITHER + "'B-', write O"),

@@ -116,7 +116,7 @@ def test_every_slot_is_known_and_plain_templates_hold_no_name():
     for split in SPLITS:
         writer = sample.Writer(split, sample.random.Random(0))
         for name, line in sample.templates(split).items():
-            writer.names_used.clear()
+            writer.used.clear()
             tokens = writer.fill(line.replace("{clause}", "it rained"), name.split("/")[1])
             if name.split("/")[1].startswith("plain"):
                 assert {tag for _, _, tag in tokens} == {"O"}, line

@@ -1,0 +1,199 @@
+r"""JSON lines: one sentence (or short document) per line, as words with tags or as a text with spans.
+
+    {"tokens": ["Ada", "sings"], "ner_tags": ["B-per", "O"]}
+    {"text": "Ada sings", "entities": [[0, 3, "per"]]}
+    {"tokenized_text": ["Ada", "sings"], "ner": [[0, 0, "per"]]}
+
+Words: `tokens` or `words`, with `ner_tags`, `tags` or `labels`. The tags are strings, or ids when a first line of its
+own holds their names: `{"label_names": ["O", "B-per", "I-per"]}`.
+
+Text: `text`, with `entities`, `spans`, `ents`, `labels` or `label`. A span is [start, end, type], as in Doccano and
+spaCy, or an object with `start` or `start_offset`, `end` or `end_offset`, and `label` or `type`, as in Prodigy; both
+count characters, `end` is exclusive. Words are found in the text as `ner_data.spans` says. Lines that a Prodigy user
+rejected or ignored are skipped.
+
+GLiNER: `tokenized_text` and `ner`, whose spans are [first word, last word, type].
+
+Lines are parsed one at a time and become Arrow arrays a few thousand at a time. Blank lines are skipped.
+"""
+
+import io
+import json
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ner_data import InputError
+from ner_data.sentences import Words
+from ner_data.spans import lay_spans, words_in
+from ner_data.text_file import counted, read_text, shown
+
+TOKENS, TAGS = ("tokens", "words"), ("ner_tags", "tags", "labels")
+SPANS = ("entities", "spans", "ents", "labels", "label")
+LAYOUTS = "`tokens` and `ner_tags`, `text` and `entities`, or `tokenized_text` and `ner`"
+AT_ONCE = 4096  # sentences
+
+
+class Sentence(NamedTuple):
+    """One line's words."""
+
+    line: int
+    tokens: list
+    tags: list
+
+
+def read_jsonl(path, repair=False, say=print):
+    """Read the words of the JSON lines file at `path`.
+
+    Raises InputError, with the line, for what is not JSON or has none of the layouts, and for a span that does not
+    lie on words, unless `repair`: then it is adjusted or dropped, and counted.
+    """
+    faults, skipped = [], []
+    sentences = _sentences(path, read_text(path, say), repair, faults, skipped)
+    parts = []
+    while some := list(islice(sentences, AT_ONCE)):
+        lengths = np.array([len(sentence.tokens) for sentence in some])
+        lines = np.array([sentence.line for sentence in some])
+        parts.append((_strings(path, some, 1), _strings(path, some, 2), lengths, np.repeat(lines, lengths)))
+    if skipped:
+        say(f"{path}:{skipped[0]}: {counted(len(skipped), 'line')} with the answer reject or ignore skipped")
+    if faults:
+        say(f"{path}:{faults[0][0]}: {_summary(faults)}")
+    if not parts:
+        raise InputError(f"{path}: no words, give a file with at least one sentence")
+    tokens, tags, lengths, lines = zip(*parts, strict=True)
+    starts = np.append(0, np.cumsum(np.concatenate(lengths))[:-1])
+    return Words(path, pa.concat_arrays(tokens), pa.concat_arrays(tags), starts, np.concatenate(lines))
+
+
+def _sentences(path, data, repair, faults, skipped):
+    """Yield the `Sentence` of each line; collect (line, Fault) and the lines that were skipped."""
+    names = None
+    for line, text in enumerate(io.BytesIO(data), start=1):
+        place = f"{path}:{line}"
+        if not text.strip():
+            continue
+        record = _parse(place, text)
+        if "label_names" in record:
+            names = _strings_in(place, record, "label_names")
+        elif record.get("answer") in ("reject", "ignore"):
+            skipped.append(line)
+        else:
+            tokens, tags, wrong = _read_record(place, record, names)
+            if not tokens:
+                raise InputError(f"{place}: no words, {shown(text.decode())}, delete the line")
+            if wrong and not repair:
+                span = shown(list(wrong[0].span))
+                raise InputError(f"{place}: a span {wrong[0].what}, {span}, correct it, or give --repair")
+            faults += [(line, fault) for fault in wrong]
+            yield Sentence(line, tokens, tags)
+
+
+def _parse(place, text):
+    """The JSON object in a line."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        what = getattr(error, "msg", "nested too deep")
+        value = shown(text.decode().strip())
+        raise InputError(f"{place}: not JSON ({what}), {value}, write one JSON object per line") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{place}: not a JSON object, {shown(record)}, write one JSON object per line")
+    return record
+
+
+def _read_record(place, record, names):
+    """A line's object -> (tokens, tags, faults)."""
+    tags_key = _first_key(record, TAGS)
+    tokens_key = _first_key(record, TOKENS)
+    if tokens_key and tags_key and "text" not in record:
+        return _read_tags(place, record, tokens_key, tags_key, names)
+    spans_key = _first_key(record, SPANS)
+    if "text" in record and spans_key:
+        text = record["text"]
+        if not isinstance(text, str):
+            raise InputError(f"{place}: `text` is not a string, {shown(text)}, write the text of the sentence")
+        words = words_in(text)
+        tags, faults = lay_spans(words, len(text), _spans(place, record[spans_key]))
+        return [text[start:end] for start, end in words], tags, faults
+    if tokens_key and tags_key:
+        return _read_tags(place, record, tokens_key, tags_key, names)
+    if "tokenized_text" in record and "ner" in record:
+        tokens = _strings_in(place, record, "tokenized_text")
+        spans = [(first, last + 1, name) for first, last, name in _spans(place, record["ner"])]
+        tags, faults = lay_spans([(word, word + 1) for word in range(len(tokens))], len(tokens), spans)
+        return tokens, tags, faults
+    keys = ", ".join(shown(key, 30) for key in list(record)[:8])
+    raise InputError(f"{place}: none of the known layouts, the keys are {keys or 'none'}, give {LAYOUTS}")
+
+
+def _read_tags(place, record, tokens_key, tags_key, names):
+    """Words and their tags, strings or ids."""
+    tokens, tags = _strings_in(place, record, tokens_key), record[tags_key]
+    kinds = set(map(type, tags)) if isinstance(tags, list) else None
+    if kinds is None or not (kinds <= {str} or kinds <= {int}):
+        raise InputError(f"{place}: `{tags_key}` is not a list of strings or of ids, {shown(tags)}, write one per word")
+    if len(tokens) != len(tags):
+        counts = f"{counted(len(tokens), 'word')} and {counted(len(tags), 'tag')}"
+        raise InputError(f"{place}: {counts}, {shown(tags)}, write one tag per word")
+    if kinds == {int}:
+        if names is None:
+            fix = 'put a line {"label_names": ["O", "B-per", ...]} before the first'
+            raise InputError(f"{place}: `{tags_key}` holds ids without names, {shown(tags)}, {fix}")
+        unknown = [tag for tag in tags if not 0 <= tag < len(names)]
+        if unknown:
+            raise InputError(f"{place}: an id without a name, {unknown[0]}, the ids are 0 to {len(names) - 1}")
+        tags = [names[tag] for tag in tags]
+    return tokens, tags, []
+
+
+def _spans(place, spans):
+    """A line's spans as (start, end, type), whichever way they are written."""
+    if not isinstance(spans, list):
+        raise InputError(f"{place}: the spans are not a list, {shown(spans)}, write [[start, end, type], ...]")
+    found = []
+    for span in spans:
+        parts = span
+        if isinstance(span, dict):
+            keys = [_first_key(span, names) for names in (("start", "start_offset"), ("end", "end_offset"))]
+            parts = [span.get(key) for key in (*keys, _first_key(span, ("label", "type")))]
+        is_span = isinstance(parts, list) and [type(part) for part in parts] == [int, int, str] and parts[2].strip()
+        if not is_span:
+            raise InputError(f"{place}: not a span, {shown(span)}, write [start, end, type]")
+        found.append(tuple(parts))
+    return found
+
+
+def _strings_in(place, record, key):
+    """The list of strings under a key."""
+    strings = record[key]
+    if not isinstance(strings, list) or not set(map(type, strings)) <= {str}:
+        raise InputError(f'{place}: `{key}` is not a list of strings, {shown(strings)}, write it as ["...", "..."]')
+    return strings
+
+
+def _first_key(record, keys):
+    return next((key for key in keys if key in record), None)
+
+
+def _strings(path, sentences, field):
+    """The tokens (field 1) or tags (field 2) of some sentences as one Arrow array."""
+    try:
+        return pa.array(list(chain.from_iterable(sentence[field] for sentence in sentences)), pa.string())
+    except UnicodeEncodeError:
+        for sentence in sentences:
+            for string in sentence[field]:
+                if any("\ud800" <= character <= "\udfff" for character in string):
+                    what = f"half a surrogate pair, {shown(string)}, write the whole character"
+                    raise InputError(f"{path}:{sentence.line}: {what}") from None
+        raise
+
+
+def _summary(faults):
+    """What was done to the spans that did not lie on words, with the first five places."""
+    dropped = sum(fault.became is None for _, fault in faults)
+    first = ", ".join(f"line {line} {list(fault.span)} {fault.what}" for line, fault in faults[:5])
+    more = ", ..." * (len(faults) > 5)
+    return f"{counted(len(faults) - dropped, 'span')} adjusted to whole words, {dropped:,} dropped ({first}{more})"

@@ -1,0 +1,56 @@
+r"""Spans (start, end, type) -> the words of a text and their tags.
+
+The one word tokenisation: a word is a run of letters, digits and underscores, or a single other character that is
+not white space. So `U.S. (10,000)` is U . S . ( 10 , 000 ), and no character but white space is lost.
+"""
+
+import re
+from typing import NamedTuple
+
+WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class Fault(NamedTuple):
+    """A span that does not lie on words as it is."""
+
+    span: tuple  # (start, end, type) as given
+    what: str  # what is wrong with it
+    became: tuple | None  # the span that it was adjusted to, or None: dropped
+
+
+def words_in(text):
+    """The words of a text as (start, end) in characters: `Ada's` -> [(0, 3), (3, 4), (4, 5)]."""
+    return [match.span() for match in WORD.finditer(text)]
+
+
+def lay_spans(words, size, spans):
+    """Lay spans on words: words and spans are (start, end), end exclusive, in a text of `size` characters.
+
+    A span that leaves the text, or begins or ends within a word or between two, is moved to the edges of the words
+    that it touches. One that touches no word, or a word of a span that starts before it, is dropped. Each of these is
+    a fault, for the caller to refuse or to count.
+
+    Returns (tags, faults): a BIO tag for each word, and a list of `Fault`.
+    """
+    tags, faults, first = ["O"] * len(words), [], 0
+    for start, end, name in sorted(spans, key=lambda span: span[:2]):
+        while first < len(words) and words[first][1] <= start:
+            first += 1
+        last = first
+        while start < end and last < len(words) and words[last][0] < end:
+            last += 1
+        what, became = None, None
+        if start >= end:
+            what = "ends where it starts, or before"
+        elif any(tag != "O" for tag in tags[first:last]):
+            what = "overlaps another one"
+        else:
+            became = (words[first][0], words[last - 1][1], name) if first < last else None
+            if start < 0 or end > size:
+                what = f"leaves the text, which ends at {size}"
+            elif became != (start, end, name):
+                what = "does not begin and end with a word" if became else "holds no word"
+            tags[first:last] = [f"B-{name}", *[f"I-{name}"] * (last - first - 1)][: last - first]
+        if what:
+            faults.append(Fault((start, end, name), what, became))
+    return tags, faults
