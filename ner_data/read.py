@@ -8,6 +8,8 @@ Readers find out what a file is like instead of asking, and say each thing that 
 cannot read exactly is an `InputError` that names the file and the line.
 """
 
+import glob
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import pyarrow as pa
 
 from ner_data import InputError
 from ner_data.formats.conll import read_conll
+from ner_data.formats.hub import read_dataset
 from ner_data.formats.jsonl import read_jsonl
 from ner_data.formats.word_csv import Columns, read_frame, read_word_csv
 from ner_data.schemes import LETTERS
@@ -41,78 +44,81 @@ def read_sentences(
     repair=False,
     say=print,
 ):
-    """Read one file, or a DataFrame with one word per row, into a table of sentences.
+    """Read a file, several files, or a DataFrame with one word per row, into a table of sentences.
 
-    The format follows from the suffix, or is `format`, a key of `FORMATS`. The three column names are those of a
-    word CSV's header or of the DataFrame. The tag scheme, a key of `schemes.LETTERS`, is detected unless it is given,
-    and the tags are converted to BIO; `repair` reads sequences that are illegal in the scheme as conlleval does,
-    instead of refusing them. `say` is called with each line to be shown to the user.
+    `source` is a path, or a pattern such as "part-*.conll" for several files in the order of their names; a name that
+    ends in .gz is unpacked. The format follows from the suffix, or is `format`, a key of `FORMATS`. The three column
+    names are those of a word CSV's header or of the DataFrame; for CoNLL, word_column and tag_column are numbers, 1
+    for the first and -1 for the last column, and these two if they are not given. The tag scheme, a key of
+    `schemes.LETTERS`, is detected unless it is given, and the tags are converted to BIO. `repair` reads what a scheme
+    does not allow as conlleval does, and moves spans to whole words, instead of refusing them. `say` is called with
+    each line to be shown to the user.
 
-    Returns a pyarrow.Table with one row per sentence, in the file's order: tokens: list<string>, tags: list<string>
+    Returns a pyarrow.Table with one row per sentence, in the files' order: tokens: list<string>, tags: list<string>
     (O, B-type and I-type) and row: int64, the 1-based line of the sentence's first word (for a DataFrame, the 1-based
-    row). Raises InputError for a file that cannot be read exactly.
+    row). Where a pattern stands for several files there is a fourth column, file: string; it is not a dictionary
+    array because `datasets` has no such feature. Raises InputError for a file that cannot be read exactly.
     """
     _check_choice("--format", format, FORMATS)
     _check_choice("--tag_scheme", tag_scheme, LETTERS)
     columns = Columns(sentence_column, word_column, tag_column)
-    if isinstance(source, pd.DataFrame):
-        words = read_frame(source, columns, say)
-    else:
-        format = format or _format_of(source)
-        if format == "word_csv":
-            words = read_word_csv(source, columns, say)
-        elif format == "conll":
-            words = read_conll(source, say)
-        else:
-            words = read_jsonl(source, repair, say)
-    check_words(words)
-    return sentence_table(in_bio(words, tag_scheme, repair, say))
+    files = _files(source)
+    tables = []
+    for file in files:
+        words = _read_words(file, columns, format, repair, say)
+        check_words(words)
+        tables.append(sentence_table(in_bio(words, tag_scheme, repair, say)))
+        if len(files) > 1:
+            tables[-1] = tables[-1].append_column("file", pa.repeat(str(file), len(tables[-1])))
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def read_corpus(
-    train_file,
+    train_file=None,
     validation_file=None,
     test_file=None,
     *,
     validation_fraction=0.1,
     test_fraction=0.1,
     seed=42,
-    sentence_column="Sentence #",
-    word_column="Word",
-    tag_column="Tag",
-    format=None,
-    tag_scheme=None,
-    repair=False,
+    dataset_name=None,
+    dataset_config_name=None,
     say=print,
+    **reading,
 ):
-    """Read up to three files, or DataFrames, into {"train": table, "validation": table, "test": table}.
+    """Read up to three files, or a data set, into {"train": table, "validation": table, "test": table}.
+
+    Each file is a source that `read_sentences` takes, and `reading` are its other arguments. `dataset_name`, with
+    `dataset_config_name`, takes the place of the files: a name on the Hub or a directory that `save_to_disk` wrote;
+    its rows count from 1.
 
     What is missing is split off train: validation_fraction and test_fraction of train's sentences, by `seed`,
-    identical sentences never on both sides. With test_fraction 0 and no test_file there is no "test". The tables and
-    the other arguments are those of `read_sentences`.
+    identical sentences never on both sides. With test_fraction 0 and no test split there is no "test".
 
     Raises InputError for what `read_sentences` refuses, for fractions outside [0, 1) or that leave nothing, and for
-    validation_fraction 0 without a validation_file.
+    validation_fraction 0 without validation sentences.
     """
-    fractions = {
-        "validation": 0.0 if validation_file is not None else validation_fraction,
-        "test": 0.0 if test_file is not None else test_fraction,
-    }
-    _check_fractions(fractions, validation_file)
-    reading = {
-        "sentence_column": sentence_column,
-        "word_column": word_column,
-        "tag_column": tag_column,
-        "format": format,
-        "tag_scheme": tag_scheme,
-        "repair": repair,
-        "say": say,
-    }
     files = {"train": train_file, "validation": validation_file, "test": test_file}
-    given = {split: read_sentences(source, **reading) for split, source in files.items() if source is not None}
+    files = {split: source for split, source in files.items() if source is not None}
+    if dataset_name is None:
+        if "train" not in files:
+            raise InputError("--train_file: not given, give a file or a --dataset_name")
+        fractions = _fractions(files, validation_fraction, test_fraction)
+        given = {split: read_sentences(source, say=say, **reading) for split, source in files.items()}
+    elif files:
+        flags = ", ".join(f"--{split}_file" for split in files)
+        raise InputError(f"--dataset_name {dataset_name}: given together with {flags}, give the one or the other")
+    else:
+        given = _read_dataset(dataset_name, dataset_config_name, say=say, **reading)
+        fractions = _fractions(given, validation_fraction, test_fraction)
+        files = {split: f"{dataset_name}/{split}" for split in given}
     _report_overlap(given, files, say)
-    tables = dict(given)
-    sentences, rest = len(given["train"]), 1.0
+    return _split_off(given, fractions, seed, _name(files["train"]), say)
+
+
+def _split_off(tables, fractions, seed, name, say):
+    """Split the missing validation and test tables off train; `name` is train's, for messages."""
+    tables, sentences, rest = dict(tables), len(tables["train"]), 1.0
     for split in ("test", "validation"):  # the test part does not depend on the validation fraction
         if fractions[split]:
             tables["train"], tables[split] = split_sentences(tables["train"], fractions[split] / rest, seed)
@@ -121,13 +127,14 @@ def read_corpus(
         for part in (split, "train"):
             if fraction and not len(tables[part]):
                 raise InputError(
-                    f"--{split}_fraction {fraction:g}: leaves no sentence for {part}, {train_file} has "
+                    f"--{split}_fraction {fraction:g}: leaves no sentence for {part}, {name} has "
                     f"{counted(sentences, 'sentence')}, give a --{split}_file or another fraction"
                 )
+    tables = {split: tables[split] for split in ("train", "validation", "test") if split in tables}
     if any(fractions.values()):
-        sizes = ", ".join(f"{len(tables[split]):,} {split}" for split in files if split in tables)
-        say(f"{_name(train_file)}: {sentences:,} sentences split with seed {seed}: {sizes}")
-    return {split: tables[split] for split in files if split in tables}
+        sizes = ", ".join(f"{len(table):,} {split}" for split, table in tables.items())
+        say(f"{name}: {sentences:,} sentences split with seed {seed}: {sizes}")
+    return tables
 
 
 def to_dataset_dict(tables):
@@ -136,6 +143,61 @@ def to_dataset_dict(tables):
     from datasets.table import InMemoryTable
 
     return DatasetDict({split: Dataset(InMemoryTable(table)) for split, table in tables.items()})
+
+
+def _read_dataset(
+    name, config_name, *, sentence_column=None, word_column=None, tag_column=None, format=None, tag_scheme=None,
+    repair=False, say,
+):  # fmt: skip
+    """The splits of a data set -> {split: table}; the usual names of a CSV's columns stand for its own usual ones."""
+    _check_choice("--tag_scheme", tag_scheme, LETTERS)
+    if format is not None:
+        raise InputError(f"--format {format}: a data set is in no file format, leave it out with --dataset_name")
+    word_column = None if word_column == Columns().word else word_column
+    tag_column = None if tag_column == Columns().tag else tag_column
+    tables = {}
+    for split, words in read_dataset(name, config_name, word_column, tag_column, say).items():
+        check_words(words)
+        tables[split] = sentence_table(in_bio(words, tag_scheme, repair, say))
+    return tables
+
+
+def _read_words(source, columns, format, repair, say):
+    """One file or DataFrame -> `Words`, by its format."""
+    if isinstance(source, pd.DataFrame):
+        return read_frame(source, columns, say)
+    format = format or _format_of(source)
+    if format == "word_csv":
+        return read_word_csv(source, columns, say)
+    if format == "jsonl":
+        return read_jsonl(source, repair, say)
+    numbers = {
+        flag: default if name == usual else _column_number(flag, name)
+        for flag, name, usual, default in (
+            ("--word_column", columns.word, Columns().word, 1),
+            ("--tag_column", columns.tag, Columns().tag, -1),
+        )
+    }
+    return read_conll(source, *numbers.values(), say)
+
+
+def _column_number(flag, name):
+    """The number of a CoNLL column as the user gave it."""
+    try:
+        return int(name)
+    except ValueError:
+        fix = "CoNLL columns have numbers, 1 for the first and -1 for the last"
+        raise InputError(f"{flag} {name}: not a number, {fix}") from None
+
+
+def _files(source):
+    """The files that a path or a pattern stands for; a DataFrame stands for itself."""
+    if isinstance(source, pd.DataFrame) or not set(str(source)) & set("*?[") or os.path.lexists(source):
+        return [source]
+    files = sorted(glob.glob(str(source), recursive=True))
+    if not files:
+        raise InputError(f"{source}: no file matches the pattern, check it")
+    return files
 
 
 def _check_choice(flag, value, choices):
@@ -152,18 +214,23 @@ def _format_of(path):
     raise InputError(f"{path}: no format has the suffix {suffix!r}, rename the file to one of {known}")
 
 
-def _check_fractions(fractions, validation_file):
-    """Raise InputError for fractions that are wrong whatever the file holds."""
+def _fractions(given, validation_fraction, test_fraction):
+    """The share of train to split off for each split that is not given. InputError for shares that cannot be."""
+    fractions = {
+        "validation": 0.0 if "validation" in given else validation_fraction,
+        "test": 0.0 if "test" in given else test_fraction,
+    }
     for split, fraction in fractions.items():
         if not 0 <= fraction < 1:
             raise InputError(f"--{split}_fraction {fraction:g}: not in [0, 1), give a share such as 0.1")
-    if validation_file is None and not fractions["validation"]:
+    if "validation" not in given and not fractions["validation"]:
         raise InputError(
             "--validation_fraction 0: no sentences to validate on, give a --validation_file or a share such as 0.1"
         )
     if sum(fractions.values()) >= 1:
         both = " and ".join(f"--{split}_fraction {fraction:g}" for split, fraction in fractions.items())
         raise InputError(f"{both}: leave no sentence for train, give shares that add up to less than 1")
+    return fractions
 
 
 def _report_overlap(tables, files, say):
@@ -171,7 +238,7 @@ def _report_overlap(tables, files, say):
     if len(tables) < 2:
         return
     splits = list(tables)
-    groups = sentence_groups(pa.concat_tables(tables.values()))
+    groups = sentence_groups(pa.concat_tables(table.select(["tokens"]) for table in tables.values()))
     parts = dict(zip(splits, np.split(groups, np.cumsum([len(tables[split]) for split in splits])[:-1]), strict=True))
     for number, later in enumerate(splits):
         for earlier in splits[:number]:

@@ -123,6 +123,8 @@ def load_tokenizer(name, train_words):
             f"--model {name}: {type(tokenizer).__name__} is a slow tokenizer, without the link from words to subwords;"
             " use a model with a tokenizer.json"
         )
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # transformers 5 makes one up without a word
+        raise InputError(f"--model {name}: has no tokenizer files; save the tokenizer beside the model")
     _read_words_as_running_text(tokenizer)
     return tokenizer
 

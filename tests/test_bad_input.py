@@ -44,6 +44,7 @@ DAMAGED_CSV = {
     "ragged after a cell of three lines": ("a.csv", HEADER + '1,a,"x\ny\nz",O\n,b\n', 5, "2 cells where the"),
     "ragged with CRLF": ("a.csv", (GOOD + ",x\n").replace("\n", "\r\n"), 4, "2 cells where the header has 3, ',x'"),
     "ragged with CR": ("a.csv", (GOOD + ",x\n").replace("\n", "\r"), 4, "2 cells where the header has 3, ',x'"),
+    "a quotation mark without its tag": ("a.csv", GOOD + '""""\n', 4, "1 cell where the header has 3, '\"\"\"\"', add"),
     "unclosed quote": ("a.csv", GOOD + ',",O\n,x,O\n', 4,
                        OPENS + "it is never closed, '\",O', write a quotation mark"),
     "a lone quote that another one closes": ("a.csv", GOOD + ',",O\n,x,O\n,",O\n', 4,
@@ -104,6 +105,51 @@ DAMAGED_CONLL = {
     "NUL byte": ("a.conll", "Ada\tO\nB\0b\tO\nxxxx\tO\n", 2, "NUL byte"),
 }  # fmt: skip
 
+TOKENS = '{"tokens": ["Ada", "sings"], "tags": ["B-per", "O"]}\n'
+DAMAGED_JSONL = {
+    "empty": ("a.jsonl", "", 1, "the file is empty"),
+    "cut short": ("a.jsonl", TOKENS + TOKENS[:30], 2, "not JSON (Unterminated string starting at), "),
+    "not JSON": ("a.jsonl", TOKENS + "Ada B-per\n", 2, "not JSON (Expecting value), 'Ada B-per', write one JSON objec"),
+    "two objects on a line": ("a.jsonl", TOKENS.strip() + TOKENS, 1, "not JSON (Extra data), "),
+    "an array of everything": ("a.json", "[" + TOKENS.strip() + "]", 1, "not a JSON object, [{"),
+    "printed over lines": ("a.json", '{\n "tokens": ["a"]}\n', 1, "not JSON (Expecting property name enclosed in doub"),
+    "nested too deep": ("a.jsonl", TOKENS + "[" * 100_000, 2, "not JSON (nested too deep), '[["),
+    "another layout": ("a.jsonl", TOKENS + '{"sentence": "Ada"}\n', 2,
+                       "none of the known layouts, the keys are 'sentence', give `tokens` and `ner_tags`, `text` and"),
+    "no keys": ("a.jsonl", "{}", 1, "none of the known layouts, the keys are none, give"),
+    "text without spans": ("a.jsonl", '{"text": "Ada"}', 1, "none of the known layouts, the keys are 'text', give"),
+    "fewer tags": ("a.jsonl", '{"tokens": ["a", "b"], "tags": ["O"]}', 1, "2 words and 1 tag, ['O'], write one tag pe"),
+    "ids without names": ("a.jsonl", TOKENS + '{"tokens": ["a"], "ner_tags": [3]}', 2,
+                          "`ner_tags` holds ids without names, [3], put a line {\"label_names\": [\"O\", \"B-per\", ."),
+    "ids and strings": ("a.jsonl", '{"tokens": ["a", "b"], "tags": [0, "O"]}', 1, "`tags` is not a list of strings or"),
+    "true for a tag": ("a.jsonl", '{"tokens": ["a"], "tags": [true]}', 1, "`tags` is not a list of strings or of ids"),
+    "tags as a string": ("a.jsonl", '{"tokens": ["a"], "tags": "O"}', 1, "`tags` is not a list of strings or of ids, "),
+    "null for a word": ("a.jsonl", '{"tokens": ["a", null], "tags": ["O", "O"]}', 1, "`tokens` is not a list of strin"),
+    "a number for a word": ("a.jsonl", '{"tokens": [7], "tags": ["O"]}', 1, "`tokens` is not a list of strings, [7]"),
+    "an empty word": ("a.jsonl", TOKENS + '{"tokens": [""], "tags": ["O"]}', 2, "empty word, ''"),
+    "no words": ("a.jsonl", TOKENS + '{"tokens": [], "tags": []}', 2, "no words, "),
+    "no words in the text": ("a.jsonl", '{"text": " ", "spans": []}', 1, "no words, "),
+    "a bad tag": ("a.jsonl", TOKENS + '{"tokens": ["a"], "tags": ["X-per"]}', 2, NEITHER + "'X-per'"),
+    "half a surrogate pair": ("a.jsonl", TOKENS + '{"tokens": ["\\ud83d"], "tags": ["O"]}', 2, "half a surrogate pair"),
+    "text that is no string": ("a.jsonl", '{"text": 7, "spans": []}', 1, "`text` is not a string, 7, write the text"),
+    "spans that are no list": ("a.jsonl", '{"text": "a", "spans": {"a": 1}}', 1, "the spans are not a list, {'a': 1}"),
+    "a span of two": ("a.jsonl", '{"text": "a", "spans": [[0, 1]]}', 1, "not a span, [0, 1], write [start, end, type]"),
+    "a span of words": ("a.jsonl", '{"text": "a", "spans": [["0", "1", "x"]]}', 1, "not a span, ['0', '1', 'x'], writ"),
+    "a span without a type": ("a.jsonl", '{"text": "a", "spans": [{"start": 0, "end": 1}]}', 1, "not a span, {'start'"),
+    "a span within a word": ("a.jsonl", TOKENS + '{"text": "Ada", "label": [[0, 2, "x"]]}', 2,
+                             "a span does not begin and end with a word, [0, 2, 'x'], correct it, or give --repair"),
+    "a span with a blank": ("a.jsonl", '{"text": "Ada is", "label": [[0, 4, "x"]]}', 1, "a span does not begin and en"),
+    "spans that overlap": ("a.jsonl", '{"text": "a b", "label": [[0, 3, "x"], [2, 3, "y"]]}', 1,
+                           "a span overlaps another one, [2, 3, 'y'], correct it"),
+    "a span after the text": ("a.jsonl", '{"text": "Ada", "label": [[0, 4, "x"]]}', 1, "a span leaves the text, which"),
+    "a span before the text": ("a.jsonl", '{"text": "Ada", "label": [[-3, 3, "x"]]}', 1, "a span leaves the text"),
+    "an empty span": ("a.jsonl", '{"text": "Ada", "label": [[1, 1, "x"]]}', 1, "a span ends where it starts, or befor"),
+    "GLiNER beyond the words": ("a.jsonl", '{"tokenized_text": ["a"], "ner": [[0, 1, "x"]]}', 1, "a span leaves the t"),
+    "UTF-16": ("a.jsonl", TOKENS.encode("utf-16"), 1, "UTF-16 text"),
+    "gzip cut short": ("a.jsonl.gz", gzip.compress(TOKENS.encode())[:-9], None, "the gzip data is damaged or cut shor"),
+}  # fmt: skip
+TABLES = {"csv": DAMAGED_CSV, "conll": DAMAGED_CONLL, "jsonl": DAMAGED_JSONL}
+
 
 def refusal(path, **arguments):
     """The message with which `path` is refused."""
@@ -116,11 +162,7 @@ def refusal(path, **arguments):
 
 @pytest.mark.parametrize(
     ("name", "content", "line", "message"),
-    [
-        pytest.param(*case, id=f"{case[0]}: {cause}")
-        for table in (DAMAGED_CSV, DAMAGED_CONLL)
-        for cause, case in table.items()
-    ],
+    [pytest.param(*case, id=f"{format}: {cause}") for format, table in TABLES.items() for cause, case in table.items()],
 )
 def test_a_damaged_file_is_refused_with_its_line(tmp_path, name, content, line, message):
     path = tmp_path / name

@@ -190,6 +190,54 @@ def test_conll_words_stay_exactly_what_they_are(write):
     assert rows[0]["tokens"] == words
 
 
+UNIVERSAL = "# text = Ada sings\n1\tAda\tB-per\t-\tx\n2\tsings\tO\t-\tx\n\n# a\tb\tc\td\te\n1\tBob\tB-per\t-\tx\n"
+
+
+@pytest.mark.parametrize(("word", "tag"), [("2", "3"), (2, 3), ("-4", "-3")])
+def test_columns_of_conll_by_number(write, word, tag):
+    rows, said = read(path := write("a.iob2", UNIVERSAL), word_column=word, tag_column=tag)
+    assert rows == [sentence(2, "Ada/B-per sings/O"), sentence(6, "Bob/B-per")]
+    assert said == [f"{path}: 2 comment lines skipped"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"tag_column": "6"}, "{path}:2: no column 6, the rows have 5, set --tag_column to 1 to 5 or -1"),
+        ({"word_column": "0"}, "{path}:2: no column 0, the rows have 5, set --word_column to 1 to 5 or -1"),
+        ({"word_column": "FORM"}, "--word_column FORM: not a number, CoNLL columns have numbers, 1 for the first and"),
+    ],
+)
+def test_columns_of_conll_that_are_not_there(write, columns, message):
+    path = write("a.iob2", UNIVERSAL)
+    with pytest.raises(InputError) as error:
+        read_sentences(path, **columns, say=lambda line: None)
+    assert str(error.value).startswith(message.format(path=path))
+
+
+def test_a_pattern_reads_several_files_in_the_order_of_their_names(write, tmp_path):
+    write("b.csv", "Word,Tag\nBob,B-per\nsleeps,O\n")
+    write("a.conll", CONLL)
+    write("c.conll.gz", gzip.compress(CONLL.encode()))
+    table = read_sentences(tmp_path / "?.c*", say=lambda line: None)
+    assert table.schema == SCHEMA.append(pa.field("file", pa.string()))
+    assert [(Path(row["file"]).name, row["row"]) for row in table.to_pylist()] == [
+        ("a.conll", 1), ("a.conll", 5), ("b.csv", 2), ("c.conll.gz", 1), ("c.conll.gz", 5)
+    ]  # fmt: skip
+    assert table["tokens"].to_pylist()[2:4] == [["Bob", "sleeps"], ["Ada", "Lovelace", "sings"]]
+    assert read_sentences(str(tmp_path / "b*"), say=lambda line: None).schema == SCHEMA
+    datasets = to_dataset_dict(
+        read_corpus(tmp_path / "*.c*", tmp_path / "b.csv", test_fraction=0, say=lambda line: None)
+    )
+    assert datasets["train"][2]["file"] == str(tmp_path / "b.csv")
+    with pytest.raises(InputError, match=r"/x\*\.csv: no file matches the pattern, check it$"):
+        read_sentences(tmp_path / "x*.csv")
+
+
+def test_a_name_that_looks_like_a_pattern_is_the_file_of_that_name(write):
+    assert read(write("a[1]*.csv", FIRST))[0] == ADA
+
+
 def test_the_format_can_be_given(write):
     assert read(write("a.data", CONLL), format="conll")[0][1] == sentence(5, "Bob/B-per sleeps/O")
 

@@ -6,9 +6,10 @@ r"""CoNLL columns: one word per line, two or more columns by tab or by spaces, n
 
     ESB	B-location
 
-The word is in the first column and the tag in the last. Where the first word's line holds a tab, every line is split
-at tabs and the cells stay as they are; otherwise lines are split at runs of spaces. A line of nothing but spaces and
-tabs is blank. `-DOCSTART-` lines and comments (`# text`, unless that is a word and its tag) are skipped.
+The word is in the first column and the tag in the last, unless the columns are given by number. Where the first
+word's line holds a tab, every line is split at tabs and the cells stay as they are; otherwise lines are split at runs
+of spaces. A line of nothing but spaces and tabs is blank. `-DOCSTART-` lines and comments (`# text`, unless that is a
+word and its tag) are skipped.
 """
 
 import re
@@ -23,12 +24,31 @@ from ner_data.sentences import Words
 from ner_data.text_file import counted, read_text, shown
 
 
-def read_conll(path, say=print):
-    """Read the words of the CoNLL file at `path`. Raises InputError for a line with too few or too many columns."""
+def read_conll(path, word_column=1, tag_column=-1, say=print):
+    """Read the words of the CoNLL file at `path`.
+
+    word_column, tag_column: 1 is the first column, -1 the last.
+    Raises InputError for a line with too few or too many columns, and for columns that are not there.
+    """
     text = read_text(path, say)
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = pc.split_pattern(pa.array([text], pa.binary()).cast(pa.string()), "\n").flatten()
+    kept, breaks, separator = _find_words(path, lines, tag_column, say)
+    cells, columns = _cells(path, lines.take(pa.array(kept)), kept + 1, separator)
+    place = f"{path}:{kept[0] + 1}" if len(kept) else path
+    tokens = _column(place, cells, columns, "--word_column", word_column)
+    tags = _column(place, cells, columns, "--tag_column", tag_column)
+    starts = np.flatnonzero(np.diff(breaks[kept], prepend=-1))
+    return Words(path, tokens, tags, starts, kept + 1)
+
+
+def _find_words(path, lines, tag_column, say):
+    """Find the lines that hold a word.
+
+    Returns (kept, breaks, separator): the lines, counted from 0; for each line of the file, how many blank lines and
+    documents came before it; and a tab, or None for runs of spaces.
+    """
     is_blank = _mask(pc.equal(pc.utf8_trim(lines, " \t"), ""))
     is_document = _mask(pc.match_substring_regex(lines, r"^-DOCSTART-([ \t]|$)"))
     is_comment = _mask(pc.match_substring_regex(lines, r"^#([ \t]|$)")) & ~is_blank
@@ -36,30 +56,29 @@ def read_conll(path, say=print):
     sample = lines[first[0]].as_py() if len(first) else ""
     separator = "\t" if "\t" in sample else None
     columns = len(_split(sample, separator))
+    tag_index = tag_column - (tag_column > 0)
     for line in np.flatnonzero(is_comment):
         cells = _split(lines[line].as_py(), separator)
-        is_row = len(cells) == columns and (cells[-1] == "O" or PREFIXED.fullmatch(cells[-1]))
-        is_comment[line] = not is_row
-    kept = np.flatnonzero(~is_blank & ~is_document & ~is_comment)
+        has_tag = -len(cells) <= tag_index < len(cells) == columns
+        is_comment[line] = not (has_tag and (cells[tag_index] == "O" or PREFIXED.fullmatch(cells[tag_index])))
     for kind, count in (("-DOCSTART- line", is_document.sum()), ("comment line", is_comment.sum())):
         if count:
             say(f"{path}: {counted(count, kind)} skipped")
-    tokens, tags = _cells(path, lines.take(pa.array(kept)), kept + 1, separator)
-    ends_sentence = np.cumsum(is_blank | is_document)
-    return Words(path, tokens, tags, np.flatnonzero(np.diff(ends_sentence[kept], prepend=-1)), kept + 1)
+    return np.flatnonzero(~is_blank & ~is_document & ~is_comment), np.cumsum(is_blank | is_document), separator
 
 
 def _cells(path, rows, lines, separator):
-    """The first and the last cell of each row. InputError for a row with one cell, or not as many as the first row.
+    """All cells, row after row, and how many there are in each row.
 
     rows: (rows,) string, none of them blank; lines: (rows,) the 1-based line of each.
+    Raises InputError for a row with one cell, or not as many as the first row.
     """
     if separator is None:
         cells = pc.split_pattern_regex(pc.utf8_trim(rows, " \t"), "[ \t]+")
     else:
         cells = pc.split_pattern(rows, separator)
     counts = pc.list_value_length(cells).to_numpy()
-    columns = counts[0] if len(counts) else 2
+    columns = int(counts[0]) if len(counts) else 2
     wrong = np.flatnonzero((counts != columns) | (counts < 2))
     if len(wrong):
         row, count = wrong[0], counts[wrong[0]]
@@ -67,8 +86,15 @@ def _cells(path, rows, lines, separator):
         what = f"{counted(count, 'column')} where {expected}"
         fix = "write the word first and its tag last, separated by a tab"
         raise InputError(f"{path}:{lines[row]}: {what}, {shown(rows[row].as_py())}, {fix}")
-    flat, every = cells.flatten(), np.arange(0, columns * len(rows), columns)
-    return flat.take(pa.array(every)), flat.take(pa.array(every + columns - 1))
+    return cells.flatten(), columns
+
+
+def _column(place, cells, columns, flag, number):
+    """One column of the cells; 1 is the first, -1 the last."""
+    if not 1 <= abs(number) <= columns:
+        raise InputError(f"{place}: no column {number}, the rows have {columns}, set {flag} to 1 to {columns} or -1")
+    first = number - 1 if number > 0 else columns + number
+    return cells.take(pa.array(np.arange(first, len(cells), columns)))
 
 
 def _split(line, separator):

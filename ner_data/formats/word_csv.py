@@ -193,32 +193,36 @@ def _nearest(name, names):
 def _find_rows(path, data, separator):
     """Find the rows in the bytes of a CSV file. InputError for quotation marks that do not pair up."""
     text = np.frombuffer(data, np.uint8)
-    is_mark = (text == ord(separator)) | (text == LF)
+    is_separator, is_end = text == ord(separator), text == LF
     if b"\r" in data:
-        is_mark |= (text == CR) & (np.append(text[1:], 0) != LF)
-    marks = np.flatnonzero(is_mark)
-    is_end = text[marks] != ord(separator)
-    if not len(marks) or marks[-1] < len(text) - 1 or not is_end[-1]:  # no line end at the end of the file
-        marks, is_end = np.append(marks, len(text)), np.append(is_end, True)
-    lines_before = np.cumsum(is_end, dtype=np.int32)
-    if b'"' in data:
-        bounds = np.searchsorted(marks, _find_quoted(path, data, text, separator))
-        is_inside = np.cumsum(np.bincount(bounds, minlength=len(marks)))[: len(marks)] % 2 == 1
-        _refuse_swallowed_rows(path, data, marks, is_end, is_inside)
-        marks, is_end, lines_before = marks[~is_inside], is_end[~is_inside], lines_before[~is_inside]
-    row_ends = np.flatnonzero(is_end)
-    after = marks[row_ends]
-    starts = np.append(0, after[:-1] + 1)
-    is_crlf = (text[np.minimum(after, len(text) - 1)] == LF) & (after > starts) & (text[after - 1] == CR)
-    lines = np.append(1, 1 + lines_before[row_ends[:-1]])
-    return Rows(starts, after - is_crlf, np.diff(row_ends, prepend=-1), lines)
+        is_end |= (text == CR) & (np.append(text[1:], 0) != LF)
+    ends = np.flatnonzero(is_end)
+    if not len(ends) or ends[-1] < len(text) - 1:  # no line end at the end of the file
+        ends = np.append(ends, len(text))
+    row_ends = np.arange(len(ends))  # which line ends are also the end of a row
+    quoted = _find_quoted(path, data, text, separator) if b'"' in data else np.empty((0, 2), np.int64)
+    if len(quoted):
+        separators = np.add.reduceat(is_separator, quoted.ravel(), dtype=np.int64)[::2]
+        inner = np.searchsorted(ends, quoted)
+        if (inner[:, 0] != inner[:, 1]).any():
+            _refuse_swallowed_rows(path, data, quoted, separators, inner[:, 1] - inner[:, 0])
+            row_ends = np.flatnonzero(np.cumsum(np.bincount(inner.ravel(), minlength=len(ends)))[: len(ends)] % 2 == 0)
+    lines = np.append(1, row_ends[:-1] + 2)
+    ends = ends[row_ends]
+    starts = np.append(0, ends[:-1] + 1)
+    cells = 1 + np.add.reduceat(is_separator, starts, dtype=np.int64)
+    if len(quoted):
+        rows = np.searchsorted(starts, quoted[:, 0], side="right") - 1
+        cells -= np.bincount(rows, separators, minlength=len(cells)).astype(np.int64)
+    is_crlf = (text[np.minimum(ends, len(text) - 1)] == LF) & (ends > starts) & (text[ends - 1] == CR)
+    return Rows(starts, ends - is_crlf, cells, lines)
 
 
 def _find_quoted(path, data, text, separator):
-    """The bytes at which quoted text starts and ends, in turn: (2 * quoted pieces,) int64.
+    """The quotation marks around each piece of quoted text: (pieces, 2) int64.
 
-    Where every quotation mark opens a cell, closes one or is doubled, the marks themselves are the bounds. Where one
-    stands inside an unquoted cell (5'10"), it is found by a walk from mark to mark.
+    Where every mark opens a cell, closes one or is doubled, the marks pair up as they come, and a doubled one parts
+    its cell in two pieces. Where a mark stands inside an unquoted cell (5'10"), a walk from mark to mark finds out.
     """
     marks = np.flatnonzero(text == QUOTE)
     is_edge = np.zeros(256, bool)
@@ -228,8 +232,8 @@ def _find_quoted(path, data, text, separator):
     touches_next = np.diff(marks, append=-2) == 1
     touches_last = np.diff(marks, prepend=-2) == 1
     if len(marks) % 2 == 0 and (before | touches_last)[::2].all() and (after | touches_next)[1::2].all():
-        return marks
-    bounds, opening, skip = [], None, False
+        return marks.reshape(-1, 2)
+    pieces, opening, skip = [], None, False
     for mark, is_first, is_last, is_doubled in zip(marks.tolist(), before, after, touches_next, strict=True):
         if skip:
             skip = False
@@ -238,13 +242,13 @@ def _find_quoted(path, data, text, separator):
         elif is_doubled:
             skip = True
         elif is_last:
-            bounds += [opening, mark]
+            pieces.append((opening, mark))
             opening = None
         else:
             _refuse_quote(path, data, opening, f"text follows the closing mark on line {line_of(data, mark)}")
     if opening is not None:
         _refuse_quote(path, data, opening, "it is never closed")
-    return np.array(bounds, np.int64)
+    return np.array(pieces, np.int64).reshape(-1, 2)
 
 
 def _refuse_quote(path, data, opening, what):
@@ -254,17 +258,17 @@ def _refuse_quote(path, data, opening, what):
     raise InputError(f"{place}: a quotation mark opens this cell and {what}, {cell}, {fix}")
 
 
-def _refuse_swallowed_rows(path, data, marks, is_end, is_inside):
-    """InputError for a quoted cell that holds a line end and a separator: a lone quotation mark swallowed rows."""
-    if not (is_end & is_inside).any():
-        return
-    cell = np.cumsum(~is_inside)
-    swallowed = np.intersect1d(cell[is_end & is_inside], cell[~is_end & is_inside])
+def _refuse_swallowed_rows(path, data, quoted, separators, line_ends):
+    """InputError for a quoted cell that holds a separator and a line end: a lone quotation mark swallowed rows.
+
+    separators, line_ends: (pieces,) how many of them each quoted piece holds.
+    """
+    cells = np.cumsum(np.append(0, quoted[1:, 0] != quoted[:-1, 1] + 1))
+    swallowed = np.flatnonzero((np.bincount(cells, separators) > 0) & (np.bincount(cells, line_ends) > 0))
     if len(swallowed):
-        before = np.flatnonzero(cell < swallowed[0])
-        opening = data.find(b'"', marks[before[-1]] if len(before) else 0)
-        last = line_of(data, int(marks[np.flatnonzero(is_inside & (cell == swallowed[0]))[-1]]) + 1)
-        _refuse_quote(path, data, opening, f"it runs over whole rows to line {last}")
+        pieces = quoted[cells == swallowed[0]]
+        last = line_of(data, int(pieces[-1, 1]))
+        _refuse_quote(path, data, int(pieces[0, 0]), f"it runs over whole rows to line {last}")
 
 
 def _find_blank(path, data, rows, separator, columns):
@@ -281,8 +285,8 @@ def _find_blank(path, data, rows, separator, columns):
 
 
 def _is_blank(text, separator):
-    """Whether the bytes of a row are nothing but separators, spaces, tabs and quotation marks around nothing."""
-    return not text.strip(b' \t"' + separator.encode())
+    """Whether every cell in the bytes of a row is empty, white space, or a pair of quotation marks around nothing."""
+    return all(cell.strip(b" \t") in (b"", b'""') for cell in text.split(separator.encode()))
 
 
 def _read_cells(data, separator, names, wanted):

@@ -1,0 +1,121 @@
+"""JSON lines in every layout become the same sentences."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ner_data import InputError
+from ner_data.formats import jsonl
+from ner_data.read import read_sentences
+from ner_data.spans import words_in
+
+SENTENCE = {"tokens": ["Ada", "Lovelace", "sings"], "tags": ["B-per", "I-per", "O"]}
+TEXT = "Ada Lovelace sings"
+
+
+def read(tmp_path, *records, **arguments):
+    """Read records, one per line -> (the rows, the lines that were said but for the tag scheme)."""
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(record if isinstance(record, str) else json.dumps(record) for record in records))
+    said = []
+    rows = read_sentences(path, say=said.append, **arguments).to_pylist()
+    return rows, [line.removeprefix(f"{path}:") for line in said if ": tag scheme " not in line]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"tokens": SENTENCE["tokens"], "ner_tags": SENTENCE["tags"]},
+        {"id": 7, "words": SENTENCE["tokens"], "labels": SENTENCE["tags"]},
+        {"tokens": SENTENCE["tokens"], "tags": SENTENCE["tags"], "text": TEXT},
+        {"text": TEXT, "label": [[0, 12, "per"]]},
+        {"text": TEXT, "labels": [[0, 12, "per"]], "tags": []},
+        {"text": TEXT, "entities": [{"id": 1, "label": "per", "start_offset": 0, "end_offset": 12}], "relations": []},
+        {"text": TEXT, "spans": [{"start": 0, "end": 12, "label": "per", "token_start": 0}], "answer": "accept",
+         "tokens": [{"text": "Ada", "start": 0, "end": 3, "id": 0}]},
+        {"text": TEXT, "ents": [{"start": 0, "end": 12, "type": "per"}], "tokens": [{"id": 0, "start": 0, "end": 3}]},
+        {"tokenized_text": SENTENCE["tokens"], "ner": [[0, 1, "per"]]},
+    ],
+)  # fmt: skip
+def test_every_layout_reads_the_same(tmp_path, record):
+    assert read(tmp_path, "", record, "  ", record) == ([SENTENCE | {"row": 2}, SENTENCE | {"row": 4}], [])
+
+
+def test_ids_take_their_names_from_the_first_line(tmp_path):
+    names = {"label_names": ["O", "B-per", "I-per"]}
+    rows, _ = read(tmp_path, names, {"tokens": SENTENCE["tokens"], "ner_tags": [1, 2, 0]})
+    assert rows == [SENTENCE | {"row": 2}]
+
+
+def test_words_stay_exactly_what_they_are(tmp_path):
+    tokens = ["None", "007", '"', "a b", "😀", "\u2028", "\t.", "\x00x"]
+    rows, _ = read(tmp_path, {"tokens": [token for token in tokens if token != "\u2028"], "tags": ["O"] * 7})
+    assert rows[0]["tokens"] == [token for token in tokens if token != "\u2028"]
+
+
+def test_rejected_lines_are_skipped_and_counted(tmp_path):
+    record = {"text": TEXT, "spans": []}
+    rows, said = read(tmp_path, record, record | {"answer": "reject"}, record | {"answer": "ignore"})
+    assert len(rows) == 1
+    assert said == ["2: 2 lines with the answer reject or ignore skipped"]
+
+
+def test_spans_that_do_not_lie_on_words_are_adjusted_and_counted_when_asked(tmp_path):
+    records = [
+        {"text": TEXT, "label": [[0, 12, "per"]]},
+        {"text": TEXT, "label": [[0, 10, "per"], [11, 12, "x"], [12, 13, "x"]]},
+        {"tokenized_text": ["Ada", "sings"], "ner": [[0, 0, "per"], [1, 2, "x"]]},
+    ]
+    rows, said = read(tmp_path, *records, repair=True)
+    assert rows[1] == SENTENCE | {"row": 2}
+    assert rows[2]["tags"] == ["B-per", "B-x"]
+    assert said == [
+        "2: 2 spans adjusted to whole words, 2 dropped (line 2 [0, 10, 'per'] does not begin and end with a word, "
+        "line 2 [11, 12, 'x'] overlaps another one, line 2 [12, 13, 'x'] holds no word, "
+        "line 3 [1, 3, 'x'] leaves the text, which ends at 2)"
+    ]
+
+
+def test_more_lines_than_are_held_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "AT_ONCE", 2)
+    records = [{"tokens": [f"w{n}"] * (n + 1), "tags": ["O"] * (n + 1)} for n in range(5)]
+    assert [(len(row["tokens"]), row["row"]) for row in read(tmp_path, *records)[0]] == [
+        (n + 1, n + 1) for n in range(5)
+    ]
+
+
+def test_ids_have_to_be_in_the_list_of_names(tmp_path):
+    names = {"label_names": ["O", "B-per"]}
+    for wrong in (2, -1):
+        with pytest.raises(InputError, match=f"a.jsonl:2: an id without a name, {wrong}, the ids are 0 to 1"):
+            read(tmp_path, names, {"tokens": ["a"], "tags": [wrong]})
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5).filter(lambda word: word.strip())
+sentences = st.lists(st.tuples(words, st.sampled_from(["O", "B-x", "B-y z"])), min_size=1, max_size=5)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(sentences, min_size=1, max_size=4), st.booleans())
+def test_what_is_written_as_words_is_read_back(tmp_path, corpus, ascii_only):
+    records = [{"tokens": [word for word, _ in pairs], "tags": [tag for _, tag in pairs]} for pairs in corpus]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes("\n".join(json.dumps(record, ensure_ascii=ascii_only) for record in records).encode())
+    rows = read_sentences(path, say=lambda line: None).to_pylist()
+    assert rows == [record | {"row": line} for line, record in enumerate(records, start=1)]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(words_in), st.data())
+def test_what_is_written_as_text_is_read_back(tmp_path, text, data):
+    places = words_in(text)
+    edges = sorted(data.draw(st.sets(st.integers(0, len(places)), max_size=6)))
+    spans = [[places[first][0], places[last - 1][1], "x"] for first, last in zip(edges, edges[1:], strict=False)]
+    (row,), said = read(tmp_path, {"text": text, "spans": spans})
+    assert row["tokens"] == [text[start:end] for start, end in places]
+    tags = ["O"] * len(places)
+    for first, last in zip(edges, edges[1:], strict=False):
+        tags[first:last] = ["B-x"] + ["I-x"] * (last - first - 1)
+    assert row["tags"] == tags

@@ -1,0 +1,129 @@
+"""Loading: clear errors, limits, the vocabulary of `scratch`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import transformers
+from families import TEXT
+
+from ner_data import InputError
+from ner_model.load import label_order, learn_wordpiece, load_model, load_tokenizer, read_config, subword_limit
+from ner_model.precision import choose_precision
+
+NAMES = ["O", "B-per", "I-per"]
+
+
+def test_a_directory_without_a_config(tmp_path):
+    with pytest.raises(InputError, match=r"--model .*: the directory has no config.json; give"):
+        read_config(str(tmp_path))
+
+
+def test_a_config_that_is_no_json(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="config.json cannot be read"):
+        read_config(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["/no/such/dir", "./no/such", "a b"])
+def test_neither_a_directory_nor_a_hub_name(name):
+    with pytest.raises(InputError, match=f"--model {name}: no such directory"):
+        read_config(name)
+
+
+def test_the_hub_out_of_reach():
+    with pytest.raises(InputError, match="--model bert-base-cased: the Hub cannot be reached .*--model scratch"):
+        read_config("bert-base-cased")  # the tests run with HF_HUB_OFFLINE=1
+
+
+def test_a_directory_without_a_tokenizer(tmp_path):
+    transformers.BertConfig(hidden_size=8, num_attention_heads=1).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="no tokenizer files"):
+        load_tokenizer(str(tmp_path), [])
+
+
+def test_a_slow_tokenizer(bert_dir, monkeypatch):
+    class Slow:
+        is_fast = False
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: Slow())
+    with pytest.raises(InputError, match="Slow is a slow tokenizer"):
+        load_tokenizer(bert_dir, [])
+
+
+def test_weights_that_are_cut_short(bert_dir, tmp_path):
+    import shutil
+
+    shutil.copytree(bert_dir, tmp_path / "m")
+    weights = tmp_path / "m" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_model(str(tmp_path / "m"), load_tokenizer(bert_dir, []), NAMES, False)
+
+
+def test_label_maps_that_contradict_each_other():
+    config = {
+        "architectures": ["BertForTokenClassification"],
+        "id2label": {"0": "O", "1": "B-per"},
+        "label2id": {"LABEL_0": 0, "LABEL_1": 1},
+    }
+    with pytest.raises(InputError, match="contradict"):
+        label_order(NAMES, config)
+
+
+def test_max_length_is_never_above_what_the_model_reads(encoder_dir):
+    tokenizer = load_tokenizer(encoder_dir, [])
+    tokenizer.model_max_length = int(1e30)
+    model = load_model(encoder_dir, tokenizer, NAMES, False)
+    lines = []
+    assert subword_limit(tokenizer, model, 500, lines.append) == 64
+    assert "500" in lines[0] and "64" in lines[0]
+    assert tokenizer.model_max_length == 64
+    assert subword_limit(tokenizer, model, 20) == 20
+
+
+def test_the_learnt_vocabulary_is_the_same_in_every_process():
+    words = [word for text in TEXT for word in text.split()]
+    code = (
+        "import sys, json; sys.path[:0] = ['tests']\n"
+        "from families import TEXT\n"
+        "from ner_model.load import learn_wordpiece\n"
+        "t = learn_wordpiece([w for x in TEXT for w in x.split()], 250)\n"
+        "print(json.dumps(t.get_vocab()))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    mine = learn_wordpiece(words, 250)
+    assert json.loads(run.stdout.splitlines()[-1]) == mine.get_vocab()
+    assert mine.tokenize("Merkel , she") == ["Merkel", ",", "sh", "##e"]
+    assert mine.get_vocab()["[PAD]"] == 0
+
+
+def test_scratch_has_the_labels_and_a_small_shape():
+    tokenizer = learn_wordpiece([word for text in TEXT for word in text.split()])
+    model = load_model("scratch", tokenizer, NAMES, False)
+    assert model.config.id2label == dict(enumerate(NAMES)) and model.config.num_labels == 3
+    assert subword_limit(tokenizer, model) == 128
+
+
+def test_precision_follows_flags_then_launcher_then_hardware(monkeypatch):
+    import torch
+
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert choose_precision(False, False)[0]
+    assert not choose_precision(False, refused=True)[0]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    assert not choose_precision(False, False)[0]
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert choose_precision(False, False) == (True, "bf16, as accelerate asks")
+    assert not choose_precision(False, refused=True)[0]
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    assert choose_precision(False, False)[0] is False
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")  # what the launcher writes when nobody chose
+    monkeypatch.setattr("ner_model.precision._launcher_was_told", lambda: False)
+    assert choose_precision(False, False)[0]
+    monkeypatch.setattr("ner_model.precision._launcher_was_told", lambda: True)
+    assert not choose_precision(False, False)[0]
