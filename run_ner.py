@@ -8,6 +8,7 @@ Beside the flags below, every flag of transformers.TrainingArguments works (--le
 """
 
 import os
+import re
 import sys
 import textwrap
 from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
@@ -19,7 +20,7 @@ from ner_data import InputError
 from ner_data.bundled import bundled_corpus
 from ner_data.labels import flat, label_names
 from ner_data.read import read_corpus, to_dataset_dict
-from ner_eval.publish import PublishError, check_login, publish
+from ner_eval.publish import PublishError, check_login, check_name, publish
 from ner_model.arguments import check_flags, training_arguments, training_flags
 from ner_model.checkpoints import check_output_dir, clear_checkpoints, new_run_directory, save_model
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
@@ -80,11 +81,13 @@ def parse(argv):
             raise InputError(f"--{name} {value}: give {least} or more")
     if recipe.push_to_hub and not recipe.hub_model_id:
         raise InputError("--push_to_hub: give --hub_model_id too, such as me/my-ner")
+    if recipe.hub_model_id:
+        check_name(recipe.hub_model_id)
     return recipe, rest
 
 
 def raise_input_error(message):
-    raise InputError(message.removeprefix("argument "))
+    raise InputError(re.sub(r"^argument (--\w+)[/\w-]*", r"\1", message))
 
 
 def main(argv=None):

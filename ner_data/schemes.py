@@ -8,6 +8,9 @@
     BIOES        B-x I-x E-x                S-x
     BILOU        B-x I-x L-x                U-x
 
+Tags come as one Arrow array, one per word, of strings or dictionary-encoded (which is faster where several functions
+are called); `starts` are the places of the sentences' first words.
+
 Illegal sequences are read as conlleval reads them: an entity starts at B- and S-, after E- and S-, and wherever the
 tag before is O or of another type.
 """

@@ -63,14 +63,15 @@ def in_bio(words, scheme=None, repair=False, say=print):
     InputError, with the file and the line, for a tag that is not one of the scheme's, and for tags that the scheme
     does not allow where they stand, unless `repair`: then they are counted, and read as conlleval reads them.
     """
-    detected, evidence = schemes.detect(words.tags, words.starts)
+    coded = words.tags.dictionary_encode()  # once, for all that follows
+    detected, evidence = schemes.detect(coded, words.starts)
     say(f"{words.path}: tag scheme {detected or 'BIO'}: {evidence}" + f", read as {scheme}" * (scheme is not None))
     scheme = scheme or detected or "BIO"
-    wrong = schemes.ill_formed(words.tags, scheme)
+    wrong = schemes.ill_formed(coded, scheme)
     if len(wrong):
         tag = words.tags[wrong[0]].as_py()
         raise InputError(f"{_place(words, wrong[0])}: {_what_it_is_not(scheme)}, {shown(tag)}, {_fix_for(tag, scheme)}")
-    tags = schemes.take_apart(words.tags, words.starts, scheme)
+    tags = schemes.take_apart(coded, words.starts, scheme)
     places = schemes.illegal(tags, scheme)
     if len(places):
         first = [f"line {words.lines[place]} {shown(words.tags[place].as_py())}" for place in places[:5]]

@@ -86,12 +86,12 @@ def _read_words(path, columns, say):
     """The `Words` of a file with the tags as they stand there."""
     suffix = _suffix(path)
     if suffix in FORMATS["word_csv"]:
-        return read_word_csv(path, columns, say)
+        return read_word_csv(path, columns, say=say)
     if suffix in FORMATS["jsonl"]:
         return read_jsonl(path, say=say)
     if suffix not in FORMATS["conll"]:
         say(f"{path}: read as CoNLL columns, since no format has the suffix {suffix!r}")
-    return read_conll(path, say)
+    return read_conll(path, say=say)
 
 
 def _suffix(path):

@@ -74,10 +74,15 @@ def shared_ids(gold, predicted):
     lengths, others = (tags.value_lengths().to_numpy(zero_copy_only=False) for tags in (gold, predicted))
     if not np.array_equal(lengths, others):
         raise ValueError("gold and predicted differ in the number of sentences or of words in a sentence")
-    coded = pa.concat_arrays([flat(gold), flat(predicted)]).dictionary_encode()
-    ids = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
-    return ids[: offsets[-1]], ids[offsets[-1] :], offsets, coded.dictionary.to_pylist()
+    *ids, names = coded(flat(gold), flat(predicted))
+    return *ids, np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))), names
+
+
+def coded(*columns):
+    """Several pyarrow string arrays as ids of the same strings: an int64 array for each, and the list of strings."""
+    both = pa.concat_arrays(columns).dictionary_encode()
+    ids = both.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return *np.split(ids, np.cumsum([len(column) for column in columns])[:-1]), both.dictionary.to_pylist()
 
 
 def _tag_lists(tags):

@@ -86,15 +86,18 @@ def confusion(gold, predicted, types):
         types: names of the entity types.
 
     Returns:
-        `types`, and `counts`, a list of rows: a row per gold type and one for spurious spans at the end; a column per
-        predicted type and one for missed spans at the end. Pairs count whatever their ends.
+        `types`, those that occur in gold or predicted, and `counts`, a list of rows: a row per gold type and one for
+        spurious spans at the end; a column per predicted type and one for missed spans at the end. Pairs count
+        whatever their ends.
     """
-    size = len(types) + 1
+    occurs = np.unique(np.concatenate((gold.type, predicted.type)))
+    gold_type, predicted_type = np.searchsorted(occurs, gold.type), np.searchsorted(occurs, predicted.type)
     partner = pair_spans(gold, predicted)
-    rows = np.append(gold.type, len(types))[partner]
-    missed = gold.type[np.setdiff1d(np.arange(len(gold.begin)), partner)]
-    cells = np.concatenate((rows * size + predicted.type, missed * size + len(types)))
-    return {"types": list(types), "counts": np.bincount(cells, minlength=size**2).reshape(size, size).tolist()}
+    missed = gold_type[np.setdiff1d(np.arange(len(gold_type)), partner)]
+    none, size = len(occurs), len(occurs) + 1
+    cells = np.concatenate((np.append(gold_type, none)[partner] * size + predicted_type, missed * size + none))
+    counts = np.bincount(cells, minlength=size**2).reshape(size, size)
+    return {"types": [types[place] for place in occurs], "counts": counts.tolist()}
 
 
 def semeval(gold, predicted):

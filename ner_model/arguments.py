@@ -4,6 +4,7 @@ import ast
 import difflib
 import importlib.util
 import os
+import re
 
 from ner_data import InputError
 
@@ -111,10 +112,12 @@ def training_arguments(rest, *, scratch, head_only, no_bf16, seed):
     )
     try:
         (args,) = parser.parse_args_into_dataclasses(rest)
+    except InputError:
+        raise
     except (ValueError, ImportError) as error:
         raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
     return args, precision
 
 
 def _raise_input_error(message):
-    raise InputError(message.replace("argument ", "", 1))
+    raise InputError(re.sub(r"^argument (--\w+)[/\w-]*", r"\1", message))

@@ -193,7 +193,7 @@ def _nearest(name, names):
 def _find_rows(path, data, separator):
     """Find the rows in the bytes of a CSV file. InputError for quotation marks that do not pair up."""
     text = np.frombuffer(data, np.uint8)
-    is_separator, is_end = text == ord(separator), text == LF
+    separators, is_end = np.flatnonzero(text == ord(separator)), text == LF
     if b"\r" in data:
         is_end |= (text == CR) & (np.append(text[1:], 0) != LF)
     ends = np.flatnonzero(is_end)
@@ -202,18 +202,18 @@ def _find_rows(path, data, separator):
     row_ends = np.arange(len(ends))  # which line ends are also the end of a row
     quoted = _find_quoted(path, data, text, separator) if b'"' in data else np.empty((0, 2), np.int64)
     if len(quoted):
-        separators = np.add.reduceat(is_separator, quoted.ravel(), dtype=np.int64)[::2]
+        inner_separators = np.diff(np.searchsorted(separators, quoted))[:, 0]
         inner = np.searchsorted(ends, quoted)
         if (inner[:, 0] != inner[:, 1]).any():
-            _refuse_swallowed_rows(path, data, quoted, separators, inner[:, 1] - inner[:, 0])
+            _refuse_swallowed_rows(path, data, quoted, inner_separators, inner[:, 1] - inner[:, 0])
             row_ends = np.flatnonzero(np.cumsum(np.bincount(inner.ravel(), minlength=len(ends)))[: len(ends)] % 2 == 0)
     lines = np.append(1, row_ends[:-1] + 2)
     ends = ends[row_ends]
     starts = np.append(0, ends[:-1] + 1)
-    cells = 1 + np.add.reduceat(is_separator, starts, dtype=np.int64)
+    cells = 1 + np.diff(np.searchsorted(separators, ends), prepend=0)
     if len(quoted):
         rows = np.searchsorted(starts, quoted[:, 0], side="right") - 1
-        cells -= np.bincount(rows, separators, minlength=len(cells)).astype(np.int64)
+        cells -= np.bincount(rows, inner_separators, minlength=len(cells)).astype(np.int64)
     is_crlf = (text[np.minimum(ends, len(text) - 1)] == LF) & (ends > starts) & (text[ends - 1] == CR)
     return Rows(starts, ends - is_crlf, cells, lines)
 

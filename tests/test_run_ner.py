@@ -1,0 +1,248 @@
+"""The recipe as its users run it: through the command line."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import transformers
+from standin_hub import StandInHub
+
+import run_ner
+from ner_data import InputError
+from ner_model.arguments import OWNED, training_flags
+
+ROOT = Path(__file__).parent.parent
+QUICK = ["--num_train_epochs", "2", "--learning_rate", "1e-2", "--disable_tqdm", "true"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A CSV with the first 120 sentences of the bundled corpus."""
+    path = tmp_path_factory.mktemp("corpus") / "words.csv"
+    with open(ROOT / "ner_data" / "sample.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    end = next(k for k, row in enumerate(rows) if row[0] == "Sentence: 121")
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows[:end])
+    return str(path)
+
+
+def start(*arguments, launch=(), **environment):
+    """Run `run_ner.py` as a program: (exit code, stdout, stderr)."""
+    command = [sys.executable, *launch, str(ROOT / "run_ner.py"), *map(str, arguments)]
+    environment = os.environ | {"TQDM_DISABLE": "1"} | environment
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=240)
+    return run.returncode, run.stdout, run.stderr
+
+
+def launcher(processes, *flags):
+    """`accelerate launch`. Its --cpu starts one process whatever --num_processes says; --multi_gpu without a GPU
+    starts several, which then talk through gloo."""
+    several = "--multi_gpu" if processes > 1 else "--cpu"
+    return ["-m", "accelerate.commands.launch", several, "--num_processes", str(processes), "--num_machines", "1", *flags]
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, bert_dir, tmp_path_factory):
+    """One run from the command line, looked at by several tests."""
+    directory = tmp_path_factory.mktemp("runs") / "finished"
+    flags = ["--max_length", 20, "--stride", 3, *QUICK]
+    code, out, err = start("--model", bert_dir, "--train_file", corpus, "--output_dir", directory, *flags)
+    assert code == 0, err
+    return directory, out, err
+
+
+def lines_of(path):
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_word_is_labelled_and_said_to_be(finished):
+    directory, out, _ = finished
+    metrics = json.loads((directory / "metrics.json").read_text())
+    for split, words in metrics["words"].items():
+        assert f"{split}: {words:,} words, {words:,} labelled positions" in out
+    assert "sentences in several windows" in out
+    assert "the first sentence, line" in out and "precision: " in out
+    assert sum(metrics["sentences"].values()) == 120
+
+
+def test_predictions_stand_beside_the_gold_tags_of_the_file(finished, corpus):
+    directory, _, _ = finished
+    metrics = json.loads((directory / "metrics.json").read_text())
+    with open(corpus, encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    for split in ("validation", "test"):
+        sentences = lines_of(directory / f"{split}_predictions.jsonl")
+        assert len(sentences) == metrics["sentences"][split]
+        for sentence in sentences:
+            assert len(sentence["tokens"]) == len(sentence["tags"]) == len(sentence["predicted"])
+            begin = sentence["row"] - 1
+            here = rows[begin : begin + len(sentence["tokens"])]
+            assert [row[1] for row in here] == sentence["tokens"] and [row[3] for row in here] == sentence["tags"]
+        assert [s["row"] for s in sentences] == sorted(s["row"] for s in sentences)
+
+
+def test_scores_are_those_of_the_predictions(finished):
+    from seqeval.metrics import f1_score
+    from seqeval.scheme import IOB2
+
+    directory, out, _ = finished
+    metrics = json.loads((directory / "metrics.json").read_text())
+    for split in ("validation", "test"):
+        sentences = lines_of(directory / f"{split}_predictions.jsonl")
+        gold, predicted = ([s[key] for s in sentences] for key in ("tags", "predicted"))
+        assert metrics[split]["f1"] == f1_score(gold, predicted, mode="strict", scheme=IOB2, zero_division=0)
+    assert "test, strict entity scores (used once, by the chosen model)" in out
+    assert f"{metrics['test']['f1']:.4f}" in out
+    assert "epoch  train loss" in out
+
+
+def test_the_directory_is_a_plain_model(finished):
+    directory, _, _ = finished
+    names = {path.name for path in directory.iterdir() if path.is_file()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "metrics.json"} <= names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl", ".part"))]
+    serve = transformers.pipeline("token-classification", model=str(directory), aggregation_strategy="simple", device="cpu")
+    found = serve("Angela Merkel visited Paris on Monday .")
+    assert all(set(entity) == {"entity_group", "score", "word", "start", "end"} for entity in found)
+    assert "model-index" in (directory / "README.md").read_text()
+
+
+def test_the_same_seed_gives_the_same_bytes(finished, corpus, bert_dir, tmp_path):
+    directory, _, _ = finished
+    flags = ["--max_length", 20, "--stride", 3, *QUICK]
+    code, _, err = start("--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path / "again", *flags)
+    assert code == 0, err
+    for name in ("model.safetensors", "tokenizer.json", "test_predictions.jsonl", "validation_predictions.jsonl"):
+        assert (directory / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_two_processes_and_the_launchers_precision(corpus, bert_dir, tmp_path):
+    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path / "two", *QUICK]
+    code, out, err = start(*flags, launch=launcher(2, "--mixed_precision", "bf16"))
+    assert code == 0, err
+    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert metrics["training"]["precision"] == "bf16" and metrics["training"]["batch_size"] == 64
+    assert out.count("test, strict entity scores") == 1  # the main process alone prints
+    for split in ("validation", "test"):
+        sentences = lines_of(tmp_path / "two" / f"{split}_predictions.jsonl")
+        assert sum(len(s["predicted"]) for s in sentences) == metrics["words"][split] == metrics[split]["words"]
+
+
+def test_from_scratch_without_a_test_split(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--train_file", corpus, "--test_fraction", "0", "--num_train_epochs", "1", "--train_head_only"]
+    code, out, err = start(*flags, "--output_dir", tmp_path / "run")
+    assert code == 0, err
+    assert "no test split: validation chose the model and judges it too" in out
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"] is None
+    assert not (tmp_path / "run" / "test_predictions.jsonl").exists()
+    assert "the head alone" in out
+
+
+def test_fine_tune_from_the_hub_and_push_to_it(corpus, bert_dir, tmp_path):
+    with StandInHub() as hub:
+        hub.add_model("bert-base-cased", bert_dir)
+        flags = ["--train_file", corpus, "--output_dir", tmp_path / "run", "--push_to_hub", "--hub_model_id", "me/x"]
+        environment = hub.environment() | {"HF_HUB_OFFLINE": "0"}
+        code, out, err = start("--model", "bert-base-cased", *flags, *QUICK, launch=launcher(1), **environment)
+        assert code == 0, err
+        assert f"published: {hub.url}/me/x" in out
+        repo = hub.repos["me/x"]
+        assert repo.private and len(repo.pushed) == 1
+        assert set(repo.files) - {".gitattributes"} == {
+            *("README.md", "config.json", "metrics.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+        }
+        assert hub.token.encode() not in b"".join(repo.files.values())
+        assert hub.token not in out + err
+        for path in (tmp_path / "run").rglob("*"):
+            assert not path.is_file() or hub.token.encode() not in path.read_bytes(), path
+        code = (
+            "import transformers; p = transformers.pipeline('token-classification', model='me/x', device='cpu');"
+            "print(sorted(p.model.config.label2id)[:2])"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment, timeout=120
+        )
+        assert "['B-art', 'B-eve']" in run.stdout, run.stderr
+
+
+def test_without_a_login_nothing_is_trained_and_nothing_created(corpus, bert_dir, tmp_path):
+    with StandInHub() as hub:
+        flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path / "run", "--push_to_hub"]
+        environment = hub.environment(token="") | {"HF_HUB_OFFLINE": "0"}
+        code, _, err = start(*flags, "--hub_model_id", "me/x", **environment)
+        assert code == 1 and len(err.splitlines()) == 1 and "login" in err
+        assert not (tmp_path / "run").exists() and not hub.repos
+
+
+WRONG = {
+    "unknown flag": (["--learning_rat", "1"], "--learning_rat: unknown flag; did you mean --learning_rate?"),
+    "word without a flag": (["train.csv"], "'train.csv': no flag takes this value"),
+    "owned flag": (["--label_names", "x"], "--label_names: owned by the recipe"),
+    "no integer": (["--stride", "many"], "--stride: invalid int value: 'many'"),
+    "negative": (["--stride", "-1"], "--stride -1: give 0 or more"),
+    "too short": (["--max_length", "2"], "--max_length 2: give 8 or more"),
+    "missing file": (["--train_file", "nope.csv"], "nope.csv: no such file"),
+    "push without a name": (["--push_to_hub"], "--push_to_hub: give --hub_model_id too"),
+    "push with a wrong name": (["--push_to_hub", "--hub_model_id", "a/b/c"], "is no repository name"),
+    "fractions": (["--test_fraction", "0.5", "--validation_fraction", "0.5"], "leave no sentence for train"),
+    "no model": (["--model", "./nothing"], "--model ./nothing: no such directory"),
+    "nothing to resume": (["--resume_from_checkpoint", "true", "--output_dir", "./none"], "no checkpoint to go on from"),
+    "no checkpoint": (["--resume_from_checkpoint", "./none"], "./none: no checkpoint there"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_clear_line(case, corpus, monkeypatch):
+    arguments, message = WRONG[case]
+    if "--train_file" not in arguments:
+        arguments = [*arguments, "--train_file", corpus]
+    with pytest.raises(InputError) as error:
+        run_ner.main(arguments)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_full_output_directory_is_left_alone(corpus, tmp_path):
+    (tmp_path / "old").write_text("kept")
+    with pytest.raises(InputError, match="is not empty; give another, .* or --overwrite_output_dir"):
+        run_ner.main(["--train_file", corpus, "--output_dir", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_fault_is_found_before_torch_is_imported(tmp_path):
+    (tmp_path / "bad.csv").write_text("Sentence #,Word,POS,Tag\nSentence: 1,Paris,NNP,B-geo\n,is,VBZ,X-geo\n")
+    code = (
+        "import sys, runpy\n"
+        f"sys.argv = ['run_ner.py', '--train_file', {str(tmp_path / 'bad.csv')!r}]\n"
+        "try:\n    runpy.run_path('run_ner.py', run_name='__main__')\n"
+        "except SystemExit as stop:\n    print(stop.code, 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert run.stdout.split()[-2:] == ["2", "False"]
+    assert run.stderr.count("\n") == 1 and f"{tmp_path / 'bad.csv'}:3: " in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_wrong_value_for_a_trainer_flag(corpus, bert_dir):
+    with pytest.raises(InputError, match="--learning_rate: invalid float value: 'fast'"):
+        run_ner.main(["--train_file", corpus, "--model", bert_dir, "--learning_rate", "fast"])
+
+
+def test_help_names_every_flag(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_ner.main(["--help"])
+    out = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert "--train_file" in out and "gradient_accumulation_steps" in out and "accelerate launch run_ner.py" in out
+
+
+def test_the_flags_read_from_the_source_are_those_of_the_class():
+    import dataclasses
+
+    fields = [f.name for f in dataclasses.fields(transformers.TrainingArguments) if f.init]
+    assert sorted(training_flags()) == sorted(fields)
+    assert set(OWNED) <= set(fields)
