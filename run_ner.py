@@ -8,7 +8,6 @@ Beside the flags below, every flag of transformers.TrainingArguments works (--le
 """
 
 import os
-import re
 import sys
 import textwrap
 from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
@@ -21,7 +20,7 @@ from ner_data.bundled import bundled_corpus
 from ner_data.labels import flat, label_names
 from ner_data.read import read_corpus, to_dataset_dict
 from ner_eval.publish import PublishError, check_login, check_name, publish
-from ner_model.arguments import check_flags, training_arguments, training_flags
+from ner_model.arguments import check_flags, refuse, training_arguments, training_flags
 from ner_model.checkpoints import check_output_dir, clear_checkpoints, new_run_directory, save_model
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
 
@@ -72,7 +71,7 @@ def parse(argv):
     parser = HfArgumentParser(
         Recipe, prog="run_ner.py", description=__doc__, epilog=others, allow_abbrev=False, formatter_class=Help
     )
-    parser.error = raise_input_error
+    parser.error = refuse
     recipe, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
     check_flags(rest, [f.name for f in fields(Recipe)])
     for name, least in (("max_length", 8), ("stride", 0), ("seed", 0)):
@@ -84,10 +83,6 @@ def parse(argv):
     if recipe.hub_model_id:
         check_name(recipe.hub_model_id)
     return recipe, rest
-
-
-def raise_input_error(message):
-    raise InputError(re.sub(r"^argument (--\w+)[/\w-]*", r"\1", message))
 
 
 def main(argv=None):

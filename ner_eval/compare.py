@@ -99,11 +99,10 @@ def _check_same_sentences(first, other):
     ends = np.setxor1d(first.offsets, other.offsets)  # ends of sentences that only one of them has
     words = np.append(np.flatnonzero(differs)[:1], np.maximum(ends[:1] - 1, 0))
     if len(words):
-        parts = [_sentence(run, int(words.min())) for run in (first, other)]
-        places, texts = zip(*parts, strict=True)
-        raise InputError(
-            f"{' and '.join(places)}: different test sentences, {' and '.join(texts)}, compare runs on one"
-        )
+        places, texts = zip(*(_sentence(run, int(words.min())) for run in (first, other)), strict=True)
+        sizes = (f"{len(run.tokens):,} words in {len(run.offsets) - 1:,} sentences" for run in (first, other))
+        what = f"different test sentences ({' and '.join(sizes)}), {' and '.join(texts)}"
+        raise InputError(f"{' and '.join(places)}: {what}, compare runs on the same test file")
 
 
 def _sentence(run, word):

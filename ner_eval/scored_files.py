@@ -61,7 +61,8 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
     predicted_path = predicted_path or gold_path
     probabilities = None
     if is_run_file(predicted_path):
-        words, probabilities = _read_predicted(predicted_path)
+        words = gold_words if predicted_path == gold_path else read_jsonl(predicted_path, say=say)
+        words, probabilities = _predicted_of_run(predicted_path, words)
     else:
         words = _read_words(predicted_path, columns, say)
     _check_same_words(gold, words)
@@ -98,9 +99,8 @@ def _suffix(path):
     return Path(str(path).removesuffix(".gz")).suffix.lower()
 
 
-def _read_predicted(path):
+def _predicted_of_run(path, words):
     """The `Words` of a run's predictions with the predicted tags, and their probabilities or None."""
-    words = read_jsonl(path, say=lambda _: None)
     lengths = np.diff(np.append(words.starts, len(words.tokens)))
     lines = words.lines[words.starts].tolist()
     wanted = dict(zip(lines, lengths.tolist(), strict=True))

@@ -88,7 +88,7 @@ def training_arguments(rest, *, scratch, head_only, no_bf16, seed):
     given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
     bf16, precision = choose_precision(asked=bool(given & {"bf16", "fp16"}), refused=no_bf16)
     parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
-    parser.error = _raise_input_error
+    parser.error = refuse
     parser.set_defaults(
         output_dir="runs",
         seed=seed,
@@ -119,5 +119,6 @@ def training_arguments(rest, *, scratch, head_only, no_bf16, seed):
     return args, precision
 
 
-def _raise_input_error(message):
+def refuse(message):
+    """In place of `ArgumentParser.error`: an InputError with the flag, without the usage text."""
     raise InputError(re.sub(r"^argument (--\w+)[/\w-]*", r"\1", message))

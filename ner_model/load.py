@@ -32,7 +32,7 @@ def read_config(name):
             f"--model {name}: the directory has no config.json; give one that `save_pretrained` or this recipe wrote"
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"--model {name}: config.json cannot be read ({error}); fetch or save the model again") from None
+        raise InputError(f"--model {name}: its config.json cannot be read ({error}); save it again") from None
     if "auto_map" in config and config.get("model_type") is None:
         raise InputError(f"--model {name}: needs code from its repository, which this recipe does not run")
     return config
@@ -45,7 +45,7 @@ def _download_config(name):
         return hf_hub_download(name, "config.json")
     except errors.HFValidationError:
         raise InputError(
-            f"--model {name}: no such directory, and not a name on the Hub (those look like bert-base-cased or me/my-ner)"
+            f"--model {name}: no such directory, and not a name on the Hub (such as bert-base-cased or me/my-ner)"
         ) from None
     except errors.GatedRepoError:
         raise InputError(
@@ -89,7 +89,7 @@ def label_order(names, config, say=print):
         raise InputError("--model: id2label and label2id in its config.json contradict each other; mend them there")
     known = [known[i] for i in range(len(known))]
     if set(names) <= set(known):
-        say(f"labels: the model knows all {len(names)} labels of the data; its {len(known)} labels and its head are kept")
+        say(f"labels: the model's own {len(known)} cover the data's {len(names)}; they and its head are kept")
         return known, True
     unknown = [name for name in names if name not in known]
     say(f"labels: the model does not know {', '.join(unknown)}; its head is replaced by a new one")

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ner_data import InputError
+from ner_data.formats import word_csv
 from ner_data.read import read_corpus, read_sentences, to_dataset_dict
 
 ROOT = Path(__file__).parent.parent
@@ -329,6 +330,12 @@ def test_a_random_file_is_read_as_the_csv_module_reads_it_or_refused(tmp_path, b
     with open(path, newline="", encoding="utf-8") as file:
         cells = [row for row in csv.reader(file) if any(cell.strip(' \t",') for cell in row)][1:]
     assert [word for row in rows for word in row["tokens"]] == [row[1] for row in cells]
+
+
+def test_blocks_of_a_few_bytes_find_the_same_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(word_csv, "BLOCK", 3)
+    test_what_the_csv_writer_writes_is_read_back(tmp_path)
+    test_a_random_file_is_read_as_the_csv_module_reads_it_or_refused(tmp_path)
 
 
 @random_files

@@ -98,7 +98,7 @@ def test_accumulation_changes_neither_loss_nor_gradients(bert_dir, tokenizer, tm
 
 def test_the_loss_is_the_mean_over_labelled_words(bert_dir, tokenizer, tmp_path):
     model = make_model(bert_dir, tokenizer)
-    batch = WindowCollator(tokenizer)([{k: v for k, v in make_windows(tokenizer)[0].items() if k in ("input_ids", "labels")}])
+    batch = WindowCollator(tokenizer)([make_windows(tokenizer).select_columns(["input_ids", "labels"])[0]])
     outputs = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
     owned = batch["labels"] != IGNORED
     for smoothing in (0.0, 0.2):
@@ -141,7 +141,8 @@ def test_predictions_depend_on_neither_batch_size_nor_order(bert_dir, tokenizer,
 
 def train(bert_dir, tokenizer, directory, **arguments):
     transformers.set_seed(7)
-    trainer = make_trainer(make_model(bert_dir, tokenizer, dropout=0.1), tokenizer, make_windows(tokenizer), directory, **arguments)
+    model = make_model(bert_dir, tokenizer, dropout=0.1)
+    trainer = make_trainer(model, tokenizer, make_windows(tokenizer), directory, **arguments)
     trainer.train()
     return trainer
 
@@ -212,9 +213,8 @@ def test_resuming_in_mid_epoch_gives_the_bytes_of_the_whole_run(bert_dir, tokeni
     checkpoint = tmp_path / "whole" / "checkpoint-3"
     assert whole.state.max_steps > 6
     transformers.set_seed(99)
-    resumed = make_trainer(
-        make_model(bert_dir, tokenizer, dropout=0.1), tokenizer, make_windows(tokenizer), tmp_path / "r", seed=42, **settings
-    )
+    model = make_model(bert_dir, tokenizer, dropout=0.1)
+    resumed = make_trainer(model, tokenizer, make_windows(tokenizer), tmp_path / "r", **settings)
     resumed.train(resume_from_checkpoint=str(checkpoint))
     for (name, mine), oracle in zip(resumed.model.state_dict().items(), whole.model.state_dict().values(), strict=True):
         assert torch.equal(mine, oracle), name

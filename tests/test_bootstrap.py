@@ -1,0 +1,90 @@
+"""Intervals against seqeval on the very sentences that were drawn."""
+
+import time
+
+import numpy as np
+import pytest
+from test_span_counts import random_corpus
+
+from ner_eval import bootstrap
+from ner_eval.bootstrap import intervals, resample, sentence_counts
+from ner_eval.span_counts import count_spans, find_spans, label_parts, shared_ids, span_scores
+
+
+def corpus_counts(gold, predicted):
+    *sides, offsets, names = shared_ids(gold, predicted)
+    parts = label_parts(names)
+    spans = [find_spans(ids, offsets, parts) for ids in sides]
+    return sentence_counts(*spans, offsets, len(parts.names)), count_spans(*spans, len(parts.names))
+
+
+def test_the_counts_of_sentences_add_up_to_those_of_the_corpus():
+    for seed in range(30):
+        by_sentence, counts = corpus_counts(*random_corpus(seed))
+        assert np.array_equal(by_sentence.sum(axis=0), np.stack(counts))
+
+
+def test_every_sentence_has_its_own_counts():
+    gold = [["B-per", "O"], [], ["O", "B-geo"], ["B-geo"]]
+    predicted = [["B-per", "O"], [], ["B-geo", "O"], ["O"]]
+    by_sentence, _ = corpus_counts(gold, predicted)
+    assert by_sentence.tolist() == [  # correct, gold, predicted of geo and per
+        [[0, 1], [0, 1], [0, 1]],
+        [[0, 0], [0, 0], [0, 0]],
+        [[0, 0], [1, 0], [1, 0]],
+        [[0, 0], [1, 0], [0, 0]],
+    ]
+
+
+def test_intervals_are_those_of_scoring_the_drawn_sentences():
+    gold, predicted = random_corpus(11)
+    by_sentence, _ = corpus_counts(gold, predicted)
+    drawn = np.random.default_rng(5).integers(0, len(gold), (200, len(gold)))
+    scores = [span_scores(*shared_ids([gold[k] for k in draw], [predicted[k] for k in draw])) for draw in drawn]
+    result = intervals(by_sentence, resamples=200, seed=5)
+    assert (result["level"], result["resamples"], result["seed"]) == (0.95, 200, 5)
+    for key in ("precision", "recall", "f1", "macro_f1"):
+        assert result[key] == pytest.approx(np.percentile([score[key] for score in scores], [2.5, 97.5]).tolist())
+
+
+def test_chunks_do_not_change_the_sums(monkeypatch):
+    counts = np.random.default_rng(0).integers(0, 3, (50, 4))
+    whole = resample(counts, 100, seed=1)
+    monkeypatch.setattr(bootstrap, "AT_ONCE", 350)
+    assert np.array_equal(resample(counts, 100, seed=1), whole)
+    assert not np.array_equal(resample(counts, 100, seed=2), whole)
+
+
+def test_sums_are_of_as_many_sentences_as_there_are():
+    assert (resample(np.ones((37, 1), int), 20, seed=0) == 37).all()
+    counts = np.zeros((1000, 1), int)
+    counts[::2] = 1  # sentences without an entity are drawn like the others
+    sums = resample(counts, 2000, seed=0)
+    assert sums.mean() == pytest.approx(500, abs=2) and sums.std() == pytest.approx(np.sqrt(250), rel=0.1)
+
+
+def test_a_perfect_predictor_has_no_width_and_no_entities_no_score():
+    gold, _ = random_corpus(3)
+    perfect = intervals(corpus_counts(gold, gold)[0])
+    assert perfect["f1"] == [1.0, 1.0]
+    nothing = intervals(corpus_counts([["O"]], [["O"]])[0], resamples=10)
+    assert (nothing["f1"], nothing["macro_f1"]) == ([0.0, 0.0], [0.0, 0.0])
+
+
+def test_the_interval_holds_the_true_score_as_often_as_it_says():
+    """400 test sets of 150 sentences from one system: recall is 0.7 by construction."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for seed in range(400):
+        gold = rng.integers(0, 4, 150)
+        correct = rng.binomial(gold, 0.7)
+        lower, upper = intervals(np.stack([correct, gold, gold], axis=1)[:, :, None], 300, seed)["recall"]
+        held += lower <= 0.7 <= upper
+    assert 0.91 <= held / 400 <= 0.98
+
+
+def test_a_thousand_resamples_of_many_sentences_take_seconds():
+    counts = np.random.default_rng(0).integers(0, 2, (20_000, 3, 8))
+    begin = time.perf_counter()
+    intervals(counts, 300)
+    assert time.perf_counter() - begin < 3
