@@ -24,6 +24,11 @@ from ner_model.arguments import check_flags, refuse, training_arguments, trainin
 from ner_model.checkpoints import check_output_dir, clear_checkpoints, new_run_directory, save_model
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
 
+# the flags that `read_corpus` takes as they are
+READING = (
+    *("dataset_name", "dataset_config_name", "format", "sentence_column", "word_column", "tag_column"),
+    *("tag_scheme", "repair", "validation_fraction", "test_fraction", "seed"),
+)
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 if not sys.stderr.isatty():  # a progress bar in a log file: a line now and then will do
     os.environ.setdefault("TQDM_MININTERVAL", "10")
@@ -41,9 +46,14 @@ class Recipe:
     train_file: str | None = flag(None, "labelled words; the bundled corpus if not given")
     validation_file: str | None = flag(None, "chooses the best epoch; split off the training file if not given")
     test_file: str | None = flag(None, "judges the chosen model, once; split off the training file if not given")
+    dataset_name: str | None = flag(None, "in place of files: a data set on the Hub, or a `save_to_disk` directory")
+    dataset_config_name: str | None = flag(None, "the data set's configuration")
+    format: str | None = flag(None, "word_csv, conll or jsonl; by the file's suffix if not given")
     sentence_column: str = flag("Sentence #", "CSV column with the sentence id, on its first row or on every row")
-    word_column: str = flag("Word", "CSV column with the word")
-    tag_column: str = flag("Tag", "CSV column with the tag: O, B-type or I-type")
+    word_column: str = flag("Word", "CSV column with the word; in CoNLL columns its number")
+    tag_column: str = flag("Tag", "CSV column with the tag; in CoNLL columns its number, -1 is the last")
+    tag_scheme: str | None = flag(None, "BIO, IO, IOB1, BIOES, BILOU or unprefixed; found out if not given")
+    repair: bool = flag(False, "mend tags and spans that are out of place, counted, instead of refusing them")
     validation_fraction: float = flag(0.1, "share of the sentences to split off for validation")
     test_fraction: float = flag(0.1, "share of the sentences to split off for the test; 0: no test split")
     max_length: int | None = flag(None, "subwords in a window; the model's limit if not given")
@@ -93,17 +103,9 @@ def main(argv=None):
 
     # 2 read, 3 split
     files = {split: getattr(recipe, f"{split}_file") for split in ("train", "validation", "test")}
-    files = files if recipe.train_file else bundled_corpus(files, recipe.test_fraction)
-    tables = read_corpus(
-        *files.values(),
-        validation_fraction=recipe.validation_fraction,
-        test_fraction=recipe.test_fraction,
-        seed=recipe.seed,
-        sentence_column=recipe.sentence_column,
-        word_column=recipe.word_column,
-        tag_column=recipe.tag_column,
-        say=say,
-    )
+    if not recipe.train_file and not recipe.dataset_name:
+        files = bundled_corpus(files, recipe.test_fraction)
+    tables = read_corpus(*files.values(), **{name: getattr(recipe, name) for name in READING}, say=say)
 
     # 4 label
     names, keep_head = label_order(label_names(tables.values()), read_config(recipe.model), say)
@@ -172,6 +174,7 @@ def main(argv=None):
             names=names,
             model=recipe.model,
             hub_model_id=recipe.hub_model_id,
+            dataset=recipe.dataset_name or files["train"],
             files=files,
             seed=recipe.seed,
             training=training_facts(trainer),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ner_data import InputError
+from ner_data.text_file import counted
 
 PROGRAM = "python -m benchmarks.results"
 FIGURES = {
@@ -77,12 +78,13 @@ def _results(path, written):
     else:
         split, training = "test" if written["test"] else "validation", written["training"]
         systems = {written["model"]: (written[split], training["seconds"])}
-    part = "" if split in written["files"] else ", split off by seed"
+    files = written["files"]  # empty for a data set of the Hub, and then nobody knows whether it has its own test part
+    part = ", split off by seed" if files and split not in files else ""
     return [
         Result(
             path=path,
             dataset=str(written["dataset"]),
-            judged_on=f"{split}, {scores['sentences']:,} sentences{part}",
+            judged_on=f"{split}, {counted(scores['sentences'], 'sentence')}{part}",
             system=system,
             settings=tuple(training.get(name) for name in SETTINGS),
             seed=int(written["seed"]),

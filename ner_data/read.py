@@ -171,14 +171,10 @@ def _read_words(source, columns, format, repair, say):
         return read_word_csv(source, columns, say)
     if format == "jsonl":
         return read_jsonl(source, repair, say)
-    numbers = {
-        flag: default if name == usual else _column_number(flag, name)
-        for flag, name, usual, default in (
-            ("--word_column", columns.word, Columns().word, 1),
-            ("--tag_column", columns.tag, Columns().tag, -1),
-        )
-    }
-    return read_conll(source, *numbers.values(), say)
+    usual = Columns()
+    word = 1 if columns.word == usual.word else _column_number("--word_column", columns.word)
+    tag = -1 if columns.tag == usual.tag else _column_number("--tag_column", columns.tag)
+    return read_conll(source, word, tag, say)
 
 
 def _column_number(flag, name):

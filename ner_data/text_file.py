@@ -31,9 +31,11 @@ def read_text(path, say=print):
 
     The text is UTF-8 or, failing that, Latin-1, which is said in a line. A name that ends in `.gz` is unpacked.
     Raises InputError when there is no such file, when it is not a regular file, cannot be read or unpacked, is
-    empty, is UTF-16 or UTF-32, or holds a NUL byte.
+    larger than 2 GiB or empty, is UTF-16 or UTF-32, or holds a NUL byte.
     """
     data = _read_bytes(path)
+    if len(data) >= 2**31:  # the offsets of Arrow's strings are 32 bits wide
+        raise InputError(f"{path}: {len(data):,} bytes, over 2 GiB, split it and give a pattern for the parts")
     _refuse_other_encodings(path, data)
     data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():

@@ -12,7 +12,7 @@ from ner_eval.score import table
 PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "torch", "pandas", "tokenizers")
 
 
-def save_results(output_dir, *, tables, scored, names, model, hub_model_id, files, seed, training, say=print):
+def save_results(output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, training, say=print):
     """Write `metrics.json`, `validation_predictions.jsonl`, `test_predictions.jsonl` and `README.md`; print the scores.
 
     Args:
@@ -22,6 +22,7 @@ def save_results(output_dir, *, tables, scored, names, model, hub_model_id, file
         names: label names.
         model: what was fine-tuned, as given to `--model`.
         hub_model_id: the address for the model card, or None.
+        dataset: the data set's name, or the training file.
         files: path by split; None where a split was split off the training file.
         seed: int.
         training: facts about the training (`ner_model.trainer.training_facts`).
@@ -29,7 +30,7 @@ def save_results(output_dir, *, tables, scored, names, model, hub_model_id, file
     """
     metrics = {
         "model": model,
-        "dataset": os.path.basename(files["train"]),
+        "dataset": os.path.basename(dataset.rstrip("/")),
         "files": {split: os.path.basename(path) for split, path in files.items() if path},
         "seed": seed,
         "model_chosen_by": "validation f1",

@@ -93,9 +93,12 @@ def confusion(gold, predicted, types):
     occurs = np.unique(np.concatenate((gold.type, predicted.type)))
     gold_type, predicted_type = np.searchsorted(occurs, gold.type), np.searchsorted(occurs, predicted.type)
     partner = pair_spans(gold, predicted)
-    missed = gold_type[np.setdiff1d(np.arange(len(gold_type)), partner)]
+    is_missed = np.ones(len(gold_type), bool)
+    is_missed[partner[partner >= 0]] = False
     none, size = len(occurs), len(occurs) + 1
-    cells = np.concatenate((np.append(gold_type, none)[partner] * size + predicted_type, missed * size + none))
+    cells = np.concatenate(
+        (np.append(gold_type, none)[partner] * size + predicted_type, gold_type[is_missed] * size + none)
+    )
     counts = np.bincount(cells, minlength=size**2).reshape(size, size)
     return {"types": [types[place] for place in occurs], "counts": counts.tolist()}
 

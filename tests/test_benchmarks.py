@@ -152,8 +152,8 @@ def test_from_the_files_to_the_table(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "\nmost frequent tag, validation: precision " in shown and "\nCRF, validation: precision " in shown
     assert {row[1]: row[-1] for row in rows(str(output))} == {
-        "most frequent tag": "validation, 1 sentences, split off by seed",
-        "CRF": "validation, 1 sentences, split off by seed",
+        "most frequent tag": "validation, 1 sentence, split off by seed",
+        "CRF": "validation, 1 sentence, split off by seed",
     }
 
 
@@ -168,12 +168,17 @@ def test_the_split_is_that_of_the_recipe(tmp_path, monkeypatch):
     monkeypatch.setattr(run_ner, "read_corpus", record)
     monkeypatch.setattr(baselines, "read_corpus", record)
     monkeypatch.setitem(sys.modules, "pycrfsuite", PRETENDED)
-    for flags in ([], ["--train_file", "a.csv", "--seed", "7"], ["--test_fraction", "0", "--validation_file", "b.csv"]):
+    for flags in (
+        [],
+        ["--train_file", "a.csv", "--seed", "7", "--repair", "--tag_scheme", "BIOES"],
+        ["--test_fraction", "0", "--validation_file", "b.csv"],
+        ["--dataset_name", "me/words"],
+    ):
         with pytest.raises(run_ner.InputError):
             run_ner.main([*flags, "--output_dir", str(tmp_path / "run")])
         assert baselines.main(flags) == 2
         assert seen[-1] == seen[-2]
-    assert len(seen) == 6
+    assert len(seen) == 8
 
 
 @pytest.mark.parametrize(
@@ -227,10 +232,12 @@ def test_the_exact_table(tmp_path, capsys):
 def test_data_sets_of_one_name_but_other_test_sentences_do_not_mix(tmp_path):
     large, small = write_run(tmp_path / "a"), write_run(tmp_path / "b", test=FIGURES | {"sentences": 5}, seed=43)
     no_test = write_run(tmp_path / "c", seed=44, test=None, validation=FIGURES | {"sentences": 5})
-    assert [row[-1] for row in rows(large, small, no_test)] == [
+    hub = write_run(tmp_path / "d", dataset="words", files={})
+    assert [row[-1] for row in rows(large, small, no_test, hub)] == [
         "test, 1,234 sentences",
         "test, 5 sentences",
         "validation, 5 sentences, split off by seed",
+        "test, 1,234 sentences",
     ]
 
 

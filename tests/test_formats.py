@@ -119,7 +119,9 @@ def legal(sentence):
     return [word for word, _, _ in sentence], tags
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(corpora)
 def test_every_format_reads_the_same(tmp_path, sentences):
     corpus = [legal(sentence) for sentence in sentences]

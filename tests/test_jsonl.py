@@ -97,7 +97,9 @@ words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5
 sentences = st.lists(st.tuples(words, st.sampled_from(["O", "B-x", "B-y z"])), min_size=1, max_size=5)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(sentences, min_size=1, max_size=4), st.booleans())
 def test_what_is_written_as_words_is_read_back(tmp_path, corpus, ascii_only):
     records = [{"tokens": [word for word, _ in pairs], "tags": [tag for _, tag in pairs]} for pairs in corpus]
@@ -107,7 +109,9 @@ def test_what_is_written_as_words_is_read_back(tmp_path, corpus, ascii_only):
     assert rows == [record | {"row": line} for line, record in enumerate(records, start=1)]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(words_in), st.data())
 def test_what_is_written_as_text_is_read_back(tmp_path, text, data):
     places = words_in(text)

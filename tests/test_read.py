@@ -185,6 +185,10 @@ def test_comments_and_documents_are_skipped_and_words_like_them_are_not(write, s
     assert said == [f"{path}: 2 -DOCSTART- lines skipped", f"{path}: {comments} comment lines skipped"]
 
 
+def test_a_lone_number_sign_may_be_the_only_word(write):
+    assert read(write("a.conll", "#\tO\n"))[0] == [sentence(1, "#/O")]
+
+
 def test_conll_words_stay_exactly_what_they_are(write):
     words = ["None", "007", '"', '""', "a,b", "a b", " a", "\u00a0x", "a\u2028b", "\x0b1", "#", "😀"]
     rows, _ = read(write("a.conll", "".join(f"{word}\tO\n" for word in words)))
@@ -271,7 +275,9 @@ texts = st.text(
 ).filter(lambda text: text.strip())
 tag_names = st.one_of(st.just("O"), texts.map(lambda text: "B-" + text.strip()))
 corpora = st.lists(st.lists(st.tuples(texts, tag_names), min_size=1, max_size=5), min_size=1, max_size=6)
-random_files = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+random_files = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def cells_of(corpus):

@@ -215,6 +215,20 @@ def test_a_full_output_directory_is_left_alone(corpus, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
+def test_resume_goes_on_to_the_bytes_of_the_whole_run_and_overwrite_starts_again(finished, corpus, bert_dir, capsys):
+    directory, _, _ = finished
+    whole = (directory / "model.safetensors").read_bytes()
+    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", str(directory), "--max_length", "20"]
+    flags += ["--stride", "3", *QUICK]
+    (directory / "model.safetensors").unlink()
+    run_ner.main([*flags, "--resume_from_checkpoint", "true"])
+    assert (directory / "model.safetensors").read_bytes() == whole
+    capsys.readouterr()
+    run_ner.main([*flags, "--overwrite_output_dir", "--num_train_epochs", "1"])
+    assert "removed" in capsys.readouterr().out
+    assert (directory / "model.safetensors").read_bytes() != whole
+
+
 def test_a_fault_is_found_before_torch_is_imported(tmp_path):
     (tmp_path / "bad.csv").write_text("Sentence #,Word,POS,Tag\nSentence: 1,Paris,NNP,B-geo\n,is,VBZ,X-geo\n")
     code = (

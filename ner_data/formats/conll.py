@@ -53,6 +53,7 @@ def _find_words(path, lines, tag_column, say):
     is_document = _mask(pc.match_substring_regex(lines, r"^-DOCSTART-([ \t]|$)"))
     is_comment = _mask(pc.match_substring_regex(lines, r"^#([ \t]|$)")) & ~is_blank
     first = np.flatnonzero(~is_blank & ~is_document & ~is_comment)
+    first = first if len(first) else np.flatnonzero(is_comment)  # a lone # may be the only word
     sample = lines[first[0]].as_py() if len(first) else ""
     separator = "\t" if "\t" in sample else None
     columns = len(_split(sample, separator))

@@ -90,21 +90,13 @@ def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
     `NA` are words: read the file with `dtype=str, keep_default_na=False`.
     """
     path = "DataFrame"
-    has_ids = _check_header(path, [str(name) for name in frame.columns], columns)
+    frame = frame.rename(columns=str)
+    has_ids = _check_header(path, list(frame.columns), columns)
     blank = frame.isna().all(axis=1).to_numpy() | (frame == "").all(axis=1).to_numpy()
-    lines = np.arange(1, len(frame) + 1)
-    for name in (columns.word, columns.tag):
-        values = frame[name]
-        kind = pd.api.types.infer_dtype(values[~blank].astype(object), skipna=False)
-        if kind not in ("string", "empty"):
-            row = next(row for row in np.flatnonzero(~blank) if not isinstance(values.iloc[row], str))
-            value = shown(values.iloc[row])
-            raise InputError(
-                f"{path}:{lines[row]}: column {shown(name)} is not a string, {value}, "
-                "read the file with dtype=str, keep_default_na=False"
-            )
     if blank.all():
         raise InputError(f"{path}: no rows, add one row per word")
+    for name in (columns.word, columns.tag):
+        _check_strings(path, name, frame[name], np.flatnonzero(~blank))
     ids = None
     if has_ids:
         column = frame[columns.sentence]
@@ -112,7 +104,16 @@ def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
     else:
         say(f"{path}: no column {shown(columns.sentence)}, so blank rows separate the sentences")
     words, tags = (_strings(frame[name].where(~blank, "")) for name in (columns.word, columns.tag))
-    return words_of_rows(path, words, tags, ids, blank, lines)
+    return words_of_rows(path, words, tags, ids, blank, np.arange(1, len(frame) + 1))
+
+
+def _check_strings(path, name, values, rows):
+    """InputError for the first of the given rows of a DataFrame's column that is not a string."""
+    if pd.api.types.infer_dtype(values.iloc[rows].astype(object), skipna=False) == "string":
+        return
+    row = next(row for row in rows if not isinstance(values.iloc[row], str))
+    fix = "read the file with dtype=str, keep_default_na=False"
+    raise InputError(f"{path}:{row + 1}: column {shown(name)} is not a string, {shown(values.iloc[row])}, {fix}")
 
 
 def words_of_rows(path, tokens, tags, ids, blank, lines):
@@ -208,23 +209,24 @@ def _find_rows(path, data, separator):
     ends, separators_before = marks.ends, marks.separators_before_ends
     if not len(ends) or ends[-1] < len(text) - 1:  # no line end at the end of the file
         ends, separators_before = np.append(ends, len(text)), np.append(separators_before, marks.separators)
-    row_ends = np.arange(len(ends))  # which line ends are also the end of a row
+    lines = np.arange(1, len(ends) + 1)
     quoted = _find_quoted(path, data, text, marks.quotes, separator)
-    if len(quoted):
-        inner_separators = np.diff(marks.separators_before_quotes[np.searchsorted(marks.quotes, quoted)])[:, 0]
-        inner = np.searchsorted(ends, quoted)
-        if (inner[:, 0] != inner[:, 1]).any():
-            _refuse_swallowed_rows(path, data, quoted, inner_separators, inner[:, 1] - inner[:, 0])
-            row_ends = np.flatnonzero(np.cumsum(np.bincount(inner.ravel(), minlength=len(ends)))[: len(ends)] % 2 == 0)
-    lines = np.append(1, row_ends[:-1] + 2)
-    ends = ends[row_ends]
+    inner = np.searchsorted(ends, quoted)
+    inner_separators = np.diff(marks.separators_before_quotes[np.searchsorted(marks.quotes, quoted)])[:, 0]
+    if (inner[:, 0] != inner[:, 1]).any():  # there are line ends in quoted text
+        _refuse_swallowed_rows(path, data, quoted, inner_separators, inner[:, 1] - inner[:, 0])
+        is_outside = np.cumsum(np.bincount(inner.ravel(), minlength=len(ends)))[: len(ends)] % 2 == 0
+        lines = np.append(1, 1 + lines[is_outside][:-1])
+        ends, separators_before = ends[is_outside], separators_before[is_outside]
     starts = np.append(0, ends[:-1] + 1)
-    cells = 1 + np.diff(separators_before[row_ends], prepend=0)
+    cells = 1 + np.diff(separators_before, prepend=0)
     if len(quoted):
         rows = np.searchsorted(starts, quoted[:, 0], side="right") - 1
         cells -= np.bincount(rows, inner_separators, minlength=len(cells)).astype(np.int64)
-    is_crlf = (text[np.minimum(ends, len(text) - 1)] == LF) & (ends > starts) & (text[ends - 1] == CR)
-    return Rows(starts, ends - is_crlf, cells, lines)
+    if b"\r" in data:
+        is_crlf = (text[np.minimum(ends, len(text) - 1)] == LF) & (ends > starts) & (text[ends - 1] == CR)
+        ends = ends - is_crlf
+    return Rows(starts, ends, cells, lines)
 
 
 def _find_marks(text, separator):

@@ -1,0 +1,66 @@
+"""What the README and the Makefile say is so."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ner_data.read import read_sentences
+from ner_model.arguments import training_flags
+from run_ner import Recipe
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def make(*words):
+    run = subprocess.run(["make", "-s", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_every_flag_in_the_readme_is_a_flag():
+    own = {*Recipe.__dataclass_fields__, *training_flags(), "help"}
+    modules = "".join(
+        path.read_text() for room in ("ner_data", "ner_eval", "benchmarks") for path in (ROOT / room).glob("*.py")
+    )
+    for flag in set(re.findall(r"--(\w+)", README)):
+        assert flag in own or flag.removeprefix("no_") in own or f"--{flag}" in modules, flag
+
+
+def test_every_path_in_the_readme_is_there():
+    for path in re.findall(r"`((?:ner_\w+|tests|benchmarks|configs)/[\w/.*]*|[\w]+\.(?:py|txt))`", README):
+        assert list(ROOT.glob(path)) or path in {"metrics.json"}, path
+
+
+def test_every_make_target_in_the_readme_is_there():
+    listed = {line.split()[0] for line in make().splitlines()}
+    assert set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE)) <= listed
+
+
+def test_the_readmes_rows_can_be_read(tmp_path):
+    blocks = re.split(r"^```\w*\n", README, flags=re.MULTILINE)
+    block = next(block for block in blocks if block.startswith("Sentence #"))
+    (tmp_path / "words.csv").write_text(block)
+    table = read_sentences(str(tmp_path / "words.csv"), say=lambda *_: None)
+    assert table["tokens"].to_pylist() == [["Thousands", "marched", "through", "London"]]
+    assert table["tags"].to_pylist() == [["O", "O", "O", "B-geo"]]
+
+
+@pytest.mark.parametrize(
+    ("variables", "flags"),
+    [
+        ([], "--model scratch"),
+        (["MODEL=bert-base-cased", "TRAIN_FILE=words.csv"], "--model bert-base-cased --train_file words.csv"),
+        (["VALIDATION_FILE=v.csv", "TEST_FILE=t.csv"], "--model scratch --validation_file v.csv --test_file t.csv"),
+        (["OUTPUT_DIR=o", "ARGS=--seed 1"], "--model scratch --output_dir o --seed 1"),
+    ],
+)
+def test_make_train_hands_its_variables_on(variables, flags):
+    commands = make("-n", "-o", ".venv/.run", "train", *variables).splitlines()
+    assert commands[-1].split() == [".venv/bin/python", "run_ner.py", *flags.split()]
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert "make test" in (ROOT / ".ci" / "run").read_text() and "\nmake test " in README

@@ -1,0 +1,149 @@
+"""Gold and predicted tags from files: what is converted, what stays, and what is refused with its place."""
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from ner_data import InputError
+from ner_eval.score import score_files
+from ner_eval.scored_files import is_run_file, read_tagged
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPORA = Path(os.environ.get("NER_CORPORA", ROOT.parent / "shared" / "data"))
+WNUT = CORPORA / "wnut17" / "test.conll"
+
+
+def quiet(_):
+    pass
+
+
+def write(path, *pairs):
+    """Words and tags as CoNLL columns; None is a blank line."""
+    path.write_text("\n".join("" if pair is None else pair.replace("/", "\t") for pair in pairs) + "\n")
+    return str(path)
+
+
+def run_file(path, **record):
+    record = {"tokens": ["New", "York"], "tags": ["B-geo", "I-geo"], "predicted": ["B-geo", "O"], "row": 2} | record
+    path.write_text("\n" + json.dumps(record) + "\n")
+    return str(path)
+
+
+def test_the_sentences_of_the_gold_file_count(tmp_path):
+    gold = write(tmp_path / "gold.conll", "New/B-geo", None, "York/B-geo", "sang/O")
+    predicted = write(tmp_path / "pred.conll", "New/B-geo", "York/I-geo", None, "sang/O")
+    tagged = read_tagged(gold, predicted, say=quiet)
+    assert tagged.offsets.tolist() == [0, 1, 3] and tagged.lines.tolist() == [1, 3, 4]
+    assert tagged.predicted.to_pylist() == ["B-geo", "I-geo", "O"]
+    scores = score_files(gold, predicted, say=quiet)
+    assert (scores["recall"], scores["precision"], scores["lenient"]["recall"]) == (0.5, 1.0, 1.0)
+
+
+def test_illegal_predictions_stay_as_they_are(tmp_path):
+    gold = write(tmp_path / "gold.conll", "in/O", "New/B-geo", "York/I-geo")
+    predicted = write(tmp_path / "pred.conll", "in/I-per", "New/I-geo", "York/I-geo")
+    assert read_tagged(gold, predicted, say=quiet).predicted.to_pylist() == ["I-per", "I-geo", "I-geo"]
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted"),
+    [
+        (["S-per", "B-geo", "E-geo"], ["S-per", "B-geo", "E-geo"]),
+        (["B-per", "B-geo", "I-geo"], ["S-per", "B-geo", "E-geo"]),
+        (["U-per", "B-geo", "L-geo"], ["B-per", "B-geo", "I-geo"]),
+        (["I-per", "I-geo", "I-geo"], ["I-per", "I-geo", "I-geo"]),
+        (["per", "geo", "geo"], ["B-per", "B-geo", "I-geo"]),
+        (["B-per", "B-geo", "I-geo"], ["per", "geo", "geo"]),
+    ],
+)
+def test_other_schemes_become_bio(tmp_path, gold, predicted):
+    files = [
+        write(tmp_path / f"{k}.conll", *(f"{word}/{tag}" for word, tag in zip("abcd", [*tags, "O"], strict=True)))
+        for k, tags in enumerate((gold, predicted))
+    ]
+    tagged = read_tagged(*files, say=quiet)
+    assert tagged.gold.to_pylist() == tagged.predicted.to_pylist() == ["B-per", "B-geo", "I-geo", "O"]
+
+
+def test_predictions_of_nothing_and_gold_of_nothing(tmp_path):
+    outside = write(tmp_path / "o.conll", "Paris/O")
+    inside = write(tmp_path / "b.conll", "Paris/B-geo")
+    assert score_files(inside, outside, say=quiet)["f1"] == score_files(outside, inside, say=quiet)["f1"] == 0.0
+
+
+def test_illegal_gold_tags_are_refused_or_repaired(tmp_path):
+    gold = write(tmp_path / "gold.conll", "in/O", "Rome/I-geo", "or/O", "Bonn/B-geo", "or/O", "Ulm/B-geo")
+    with pytest.raises(InputError, match=r"gold.conll:2: 1 tag out of place in BIO .* give --repair"):
+        read_tagged(gold, gold, say=quiet)
+    assert read_tagged(gold, gold, repair=True, say=quiet).gold.to_pylist()[1] == "B-geo"
+
+
+def test_a_run_file_holds_both_sides(tmp_path):
+    run = run_file(tmp_path / "test_predictions.jsonl", confidence=[0.9, 0.5])
+    tagged = read_tagged(run, say=quiet)
+    assert (tagged.gold.to_pylist(), tagged.predicted.to_pylist()) == (["B-geo", "I-geo"], ["B-geo", "O"])
+    assert tagged.probabilities.tolist() == [0.9, 0.5] and tagged.lines.tolist() == [2, 2]
+    assert read_tagged(run, run, say=quiet).predicted.equals(tagged.predicted)
+    gold = write(tmp_path / "gold.conll", "New/B-geo", "York/I-geo")
+    assert read_tagged(gold, run, say=quiet).predicted.equals(tagged.predicted)
+    assert read_tagged(run_file(tmp_path / "old.jsonl"), say=quiet).probabilities is None
+
+
+def test_a_word_predicted_does_not_make_a_run_file(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"tokens": ["predicted"], "tags": ["O"]}\n')
+    assert not is_run_file(tmp_path / "a.jsonl")
+    (tmp_path / "b.jsonl").write_text('{"tokens":\n')
+    assert not is_run_file(tmp_path / "b.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"predicted": ["O"]}, r"jsonl:2: `predicted` is not a list of 2 values, one per word, \['O'\]"),
+        ({"predicted": "O O"}, "`predicted` is not a list of 2 values"),
+        ({"predicted": [1, 2]}, "`predicted` is not a list of 2 values"),
+        ({"confidence": [0.5]}, "`confidence` is not a list of 2 values"),
+        ({"predicted": ["b-geo", "O"]}, r"jsonl:2: the tag is neither O nor .*'b-geo'"),
+    ],
+)
+def test_damaged_predictions_are_refused(tmp_path, record, message):
+    with pytest.raises(InputError, match=message):
+        read_tagged(run_file(tmp_path / "p.jsonl", **record), say=quiet)
+
+
+def test_words_that_differ_are_named_with_both_places(tmp_path):
+    gold = write(tmp_path / "gold.conll", "in/O", None, "New/B-geo", "York/I-geo")
+    other = write(tmp_path / "pred.conll", "in/O", "New/B-geo", "Yorck/I-geo")
+    with pytest.raises(InputError, match=r"gold.conll:4 and .*pred.conll:3: the words differ, 'York' and 'Yorck'"):
+        read_tagged(gold, other, say=quiet)
+    shorter = write(tmp_path / "short.conll", "in/O", "New/B-geo")
+    with pytest.raises(
+        InputError, match=r"gold.conll:4: a word too many, 'York', .*short.conll:2 is the end .*2 words"
+    ):
+        read_tagged(gold, shorter, say=quiet)
+    with pytest.raises(InputError, match=r"gold.conll:4: a word too many"):
+        read_tagged(shorter, gold, say=quiet)
+
+
+@pytest.mark.skipif(not WNUT.is_file(), reason="no corpora in NER_CORPORA or ../shared/data")
+def test_predictions_in_the_layout_of_wnut17(tmp_path):
+    """CR line ends, spaces for tabs, other sentence breaks, 5% of the tags at random."""
+    rng = random.Random(0)
+    lines = [line.split("\t") for line in WNUT.read_text().split("\n")]
+    rows = [
+        (line[0], rng.choice(["O", "I-person"]) if rng.random() < 0.05 else line[-1])
+        for line in lines
+        if line[0].strip()
+    ]
+    ends = ["\r\r" if rng.random() < 0.1 else "\r" for _ in rows]
+    (tmp_path / "predicted").write_bytes(
+        "".join(" ".join(row) + end for row, end in zip(rows, ends, strict=True)).encode()
+    )
+    (tmp_path / "predicted.conll").write_text("\n".join(map("\t".join, rows)))
+    scores = score_files(WNUT, tmp_path / "predicted", say=quiet)
+    assert (scores["words"], scores["sentences"]) == (23_394, 1_287)
+    assert scores == score_files(WNUT, tmp_path / "predicted.conll", say=quiet)
+    assert 0.7 < scores["f1"] < 1 and score_files(WNUT, WNUT, say=quiet)["f1"] == 1.0
