@@ -19,6 +19,7 @@ from ner_data import InputError
 from ner_data.bundled import bundled_corpus
 from ner_data.labels import flat, label_names
 from ner_data.read import read_corpus, to_dataset_dict
+from ner_eval.decode import DECODINGS
 from ner_eval.publish import PublishError, check_login, check_name, publish
 from ner_model.arguments import check_flags, refuse, training_arguments, training_flags
 from ner_model.checkpoints import check_output_dir, clear_checkpoints, new_run_directory, save_model
@@ -62,6 +63,7 @@ class Recipe:
     overwrite_output_dir: bool = flag(False, "write into an output directory that is not empty")
     resume_from_checkpoint: str | None = flag(None, "checkpoint directory, or `true` for the newest in --output_dir")
     seed: int = flag(42, "for the split, the weights, the order of batches and dropout")
+    decoding: str = flag("argmax", "argmax: each word for itself; viterbi: the best legal sequence of tags")
     train_head_only: bool = flag(False, "freeze the encoder, train the classification head alone")
     no_bf16: bool = flag(False, "train in fp32 also on hardware made for bf16")
     push_to_hub: bool = flag(False, "push the result to the Hub at the end")
@@ -88,6 +90,8 @@ def parse(argv):
         value = getattr(recipe, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
+    if recipe.decoding not in DECODINGS:
+        raise InputError(f"--decoding {recipe.decoding}: give one of {', '.join(DECODINGS)}")
     if recipe.push_to_hub and not recipe.hub_model_id:
         raise InputError("--push_to_hub: give --hub_model_id too, such as me/my-ner")
     if recipe.hub_model_id:
@@ -155,7 +159,7 @@ def main(argv=None):
         processing_class=tokenizer,
         data_collator=collator,
         compute_loss_func=WordLoss(args.label_smoothing_factor),
-        compute_metrics=ComputeMetrics(names),
+        compute_metrics=ComputeMetrics(names, recipe.decoding),
     )
 
     # 8 train
@@ -164,7 +168,18 @@ def main(argv=None):
     trainer.train(resume_from_checkpoint=resume_from)
 
     # 9 score
-    scored = {split: score(trainer.predict(windows[split]), names) for split in windows if split != "train"}
+    scored = {
+        split: score(
+            trainer.predict(windows[split]),
+            names,
+            recipe.decoding,
+            sentences=tables[split],
+            training=tables["train"],
+        )
+        for split in windows
+        if split != "train"
+    }
+    model.config.ner_decoding = recipe.decoding  # stored with the model: who serves it reads tags as they were scored
     save_model(trainer, args.output_dir)
     if MAIN_PROCESS:
         save_results(

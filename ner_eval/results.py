@@ -43,11 +43,11 @@ def save_results(output_dir, *, tables, scored, names, model, hub_model_id, data
         "test": scored["test"].scores if "test" in scored else None,
     }
     for split, part in scored.items():
-        rows = (
-            {"tokens": sentence["tokens"], "tags": sentence["tags"], "predicted": predicted, "row": sentence["row"]}
-            for sentence, predicted in zip(tables[split].to_pylist(), part.predicted, strict=True)
+        rows = zip(tables[split].to_pylist(), part.predicted, part.confidence, strict=True)
+        lines = (
+            json.dumps(sentence | {"predicted": predicted, "confidence": confidence}, ensure_ascii=False)
+            for sentence, predicted, confidence in rows
         )
-        lines = (json.dumps(row, ensure_ascii=False) for row in rows)
         _write(os.path.join(output_dir, f"{split}_predictions.jsonl"), lines)
     write_card(
         output_dir,
@@ -61,6 +61,8 @@ def save_results(output_dir, *, tables, scored, names, model, hub_model_id, data
     for split, part in scored.items():
         note = "the model was chosen by this split" if split == "validation" else "used once, by the chosen model"
         say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
+        if part.scores["decoding"] != "argmax":
+            say(f"{split}: {part.scores['decoding']} changed {part.scores['words_changed']:,} words against argmax")
     if "test" not in scored:
         say("\nno test split: validation chose the model and judges it too, so its figures flatter")
     say(f"\nsaved in {output_dir}: model, tokenizer, README.md, metrics.json, predictions")
