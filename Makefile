@@ -8,7 +8,7 @@ FLAGS = --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
 	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
 	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
 
-.PHONY: help train test soak push sample baselines results lint clean
+.PHONY: help train test soak push suspects sample baselines results lint clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,6 +26,9 @@ soak: $(VENV)/.tests ## run the longer tests
 
 push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_model_id me/my-ner"
 	$(PY) -m ner_eval.publish --model $(MODEL) $(ARGS)
+
+suspects: $(VENV)/.run ## list annotations that the model contradicts: make suspects TRAIN_FILE=... ARGS="--folds 3"
+	$(PY) -m ner_eval.suspects --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) $(ARGS)
 
 sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
 	$(PY) -m ner_data.sample

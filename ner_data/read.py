@@ -42,6 +42,7 @@ def read_sentences(
     format=None,
     tag_scheme=None,
     repair=False,
+    group_column=None,
     say=print,
 ):
     """Read a file, several files, or a DataFrame with one word per row, into a table of sentences.
@@ -51,26 +52,38 @@ def read_sentences(
     names are those of a word CSV's header or of the DataFrame; for CoNLL, word_column and tag_column are numbers, 1
     for the first and -1 for the last column, and these two if they are not given. The tag scheme, a key of
     `schemes.LETTERS`, is detected unless it is given, and the tags are converted to BIO. `repair` reads what a scheme
-    does not allow as conlleval does, and moves spans to whole words, instead of refusing them. `say` is called with
-    each line to be shown to the user.
+    does not allow as conlleval does, and moves spans to whole words, instead of refusing them. `group_column` names
+    the column of a word CSV, or the field of JSON lines, with the document that a sentence is from. `say` is called
+    with each line to be shown to the user.
 
     Returns a pyarrow.Table with one row per sentence, in the files' order: tokens: list<string>, tags: list<string>
     (O, B-type and I-type) and row: int64, the 1-based line of the sentence's first word (for a DataFrame, the 1-based
-    row). Where a pattern stands for several files there is a fourth column, file: string; it is not a dictionary
-    array because `datasets` has no such feature. Raises InputError for a file that cannot be read exactly.
+    row). With a group_column there is a column group: string. Where a pattern stands for several files there is a
+    column file: string; it is not a dictionary array because `datasets` has no such feature. Raises InputError for a
+    file that cannot be read exactly.
     """
-    _check_choice("--format", format, FORMATS)
     _check_choice("--tag_scheme", tag_scheme, LETTERS)
-    columns = Columns(sentence_column, word_column, tag_column)
-    files = _files(source)
-    tables = []
-    for file in files:
-        words = _read_words(file, columns, format, repair, say)
+    columns = Columns(sentence_column, word_column, tag_column, group_column)
+    tables, files = [], []
+    for words in read_words(source, columns, format, repair, say):
         check_words(words)
         tables.append(sentence_table(in_bio(words, tag_scheme, repair, say)))
-        if len(files) > 1:
-            tables[-1] = tables[-1].append_column("file", pa.repeat(str(file), len(tables[-1])))
+        files.append(words.path)
+    if len(files) > 1:
+        pairs = zip(tables, files, strict=True)
+        tables = [table.append_column("file", pa.repeat(str(file), len(table))) for table, file in pairs]
     return pa.concat_tables(tables).combine_chunks()
+
+
+def read_words(source, columns=Columns(), format=None, repair=False, say=print):  # noqa: B008 (a tuple cannot change)
+    """Read a source file by file into `Words` with their tags as they stand: an iterator, one item per file.
+
+    Words and tags are not looked at: `check_words` and `in_bio` refuse what training cannot use, the audit reports it.
+    The arguments are those of `read_sentences`. Raises InputError for a file that has not the shape of its format.
+    """
+    _check_choice("--format", format, FORMATS)
+    for file in _files(source):
+        yield _read_words(file, columns, format, repair, say)
 
 
 def read_corpus(
@@ -170,7 +183,9 @@ def _read_words(source, columns, format, repair, say):
     if format == "word_csv":
         return read_word_csv(source, columns, say)
     if format == "jsonl":
-        return read_jsonl(source, repair, say)
+        return read_jsonl(source, repair, say, columns.group)
+    if columns.group is not None:
+        raise InputError(f"--group_column {columns.group}: {source} is CoNLL, give a word CSV or JSON lines")
     usual = Columns()
     word = 1 if columns.word == usual.word else _column_number("--word_column", columns.word)
     tag = -1 if columns.tag == usual.tag else _column_number("--tag_column", columns.tag)

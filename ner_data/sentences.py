@@ -23,18 +23,22 @@ class Words(NamedTuple):
     tags: pa.Array  # (n,) string
     starts: np.ndarray  # (sentences,) int64, ascending, the first is 0; no sentence is empty
     lines: np.ndarray  # (n,) int64, the 1-based line each word stands on
+    groups: pa.Array | None = None  # (sentences,) string, the document of each sentence, where one was asked for
+    repairs: tuple = ()  # (line, what was wrong) of each span that was moved to whole words or dropped
 
 
 def sentence_table(words):
-    """`Words` -> a table with columns tokens: list<string>, tags: list<string>, row: int64, one row per sentence."""
+    """`Words` -> a table with columns tokens: list<string>, tags: list<string>, row: int64, one row per sentence.
+
+    Where the documents are known there is a fourth column, group: string.
+    """
     offsets = pa.array(np.append(words.starts, len(words.tokens)), pa.int32())
-    return pa.table(
-        {
-            "tokens": pa.ListArray.from_arrays(offsets, words.tokens),
-            "tags": pa.ListArray.from_arrays(offsets, words.tags),
-            "row": pa.array(words.lines[words.starts], pa.int64()),
-        }
-    )
+    columns = {
+        "tokens": pa.ListArray.from_arrays(offsets, words.tokens),
+        "tags": pa.ListArray.from_arrays(offsets, words.tags),
+        "row": pa.array(words.lines[words.starts], pa.int64()),
+    }
+    return pa.table(columns if words.groups is None else columns | {"group": words.groups})
 
 
 def is_empty(strings):

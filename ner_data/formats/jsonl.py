@@ -12,6 +12,8 @@ spaCy, or an object with `start` or `start_offset`, `end` or `end_offset`, and `
 count characters, `end` is exclusive. Words are found in the text as `ner_data.spans` says. Lines that a Prodigy user
 rejected or ignored are skipped.
 
+With a group column, the field of that name, a string or a number, is the document that the line is from.
+
 GLiNER: `tokenized_text` and `ner`, whose spans are [first word, last word, type].
 
 Lines are parsed one at a time and become Arrow arrays a few thousand at a time. Blank lines are skipped.
@@ -42,18 +44,20 @@ class Sentence(NamedTuple):
     line: int
     tokens: list
     tags: list
+    group: str | None
 
 
-def read_jsonl(path, repair=False, say=print):
-    """Read the words of the JSON lines file at `path`.
+def read_jsonl(path, repair=False, say=print, group_column=None):
+    """Read the words of the JSON lines file at `path`; group_column is the field with a line's document.
 
-    Raises InputError, with the line, for what is not JSON or has none of the layouts, and for a span that does not
-    lie on words, unless `repair`: then it is adjusted or dropped, and counted.
+    Raises InputError, with the line, for what is not JSON or has none of the layouts, for a line without its group,
+    and for a span that does not lie on words, unless `repair`: then it is adjusted or dropped, and counted.
     """
-    faults, skipped = [], []
-    sentences = _sentences(path, read_text(path, say), repair, faults, skipped)
+    faults, skipped, groups = [], [], []
+    sentences = _sentences(path, read_text(path, say), repair, group_column, faults, skipped)
     parts = []
     while some := list(islice(sentences, AT_ONCE)):
+        groups += [sentence.group for sentence in some]
         lengths = np.array([len(sentence.tokens) for sentence in some])
         lines = np.array([sentence.line for sentence in some])
         parts.append((_strings(path, some, 1), _strings(path, some, 2), lengths, np.repeat(lines, lengths)))
@@ -65,10 +69,18 @@ def read_jsonl(path, repair=False, say=print):
         raise InputError(f"{path}: no words, give a file with at least one sentence")
     tokens, tags, lengths, lines = zip(*parts, strict=True)
     starts = np.append(0, np.cumsum(np.concatenate(lengths))[:-1])
-    return Words(path, pa.concat_arrays(tokens), pa.concat_arrays(tags), starts, np.concatenate(lines))
+    return Words(
+        path,
+        pa.concat_arrays(tokens),
+        pa.concat_arrays(tags),
+        starts,
+        np.concatenate(lines),
+        None if group_column is None else pa.array(groups, pa.string()),
+        tuple((line, f"span {list(fault.span)} {fault.what}") for line, fault in faults),
+    )
 
 
-def _sentences(path, data, repair, faults, skipped):
+def _sentences(path, data, repair, group_column, faults, skipped):
     """Yield the `Sentence` of each line; collect (line, Fault) and the lines that were skipped."""
     names = None
     for line, text in enumerate(io.BytesIO(data), start=1):
@@ -88,7 +100,16 @@ def _sentences(path, data, repair, faults, skipped):
                 span = shown(list(wrong[0].span))
                 raise InputError(f"{place}: a span {wrong[0].what}, {span}, correct it, or give --repair")
             faults += [(line, fault) for fault in wrong]
-            yield Sentence(line, tokens, tags)
+            yield Sentence(line, tokens, tags, None if group_column is None else _group(place, record, group_column))
+
+
+def _group(place, record, key):
+    """The document that a line is from."""
+    group = record.get(key)
+    if not isinstance(group, str | int) or isinstance(group, bool) or not str(group).strip():
+        what = f"`{key}` is no document, {shown(group)}" if key in record else f"no field `{key}` for its document"
+        raise InputError(f"{place}: {what}, write a string or a number")
+    return str(group)
 
 
 def _parse(place, text):

@@ -5,7 +5,7 @@ r"""CSV or TSV with a header line and one word per row, as in Kaggle's "entity a
     ,of,IN,O
 
 The sentence id stands on a sentence's first row only, or on every row; with no id column, blank lines separate the
-sentences. Comma, semicolon or tab, quoted as CSV is: a cell that starts with a quotation mark ends with one, and
+sentences. A column of documents, if one is named, is filled like the ids. Comma, semicolon or tab, quoted as CSV is: a cell that starts with a quotation mark ends with one, and
 marks inside it are doubled. pandas reads the cells, as strings and nothing but strings. It pads short rows without
 a word and knows no line numbers, so numpy finds the rows in the bytes first.
 """
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ner_data import InputError
 from ner_data.sentences import Words, is_empty
@@ -30,11 +31,12 @@ QUOTE, LF, CR = ord('"'), ord("\n"), ord("\r")
 
 
 class Columns(NamedTuple):
-    """The names of the three columns that are read."""
+    """The names of the columns that are read."""
 
     sentence: str = "Sentence #"
     word: str = "Word"
     tag: str = "Tag"
+    group: str | None = None  # the document, for splits that keep its sentences together
 
 
 class Rows(NamedTuple):
@@ -67,7 +69,7 @@ def read_word_csv(path, columns=Columns(), say=print):  # noqa: B008 (a tuple ca
         say(f"{path}: the columns are separated by {SEPARATORS[separator]}s")
     rows = _find_rows(path, data, separator)
     blank = _find_blank(path, data, rows, separator, len(names))
-    wanted = [columns.word, columns.tag] + [columns.sentence] * has_ids
+    wanted = {columns.word, columns.tag, *[columns.sentence] * has_ids, *[columns.group] * (columns.group is not None)}
     frame = _read_cells(data, separator, names, wanted)
     if len(frame) != len(rows.starts):
         raise InputError(f"{path}: pandas reads {len(frame)} rows where {len(rows.starts)} stand, is it CSV at all?")
@@ -80,7 +82,8 @@ def read_word_csv(path, columns=Columns(), say=print):  # noqa: B008 (a tuple ca
     ids = _strings(frame[columns.sentence]) if has_ids else None
     if not has_ids:
         say(f"{path}: no column {shown(columns.sentence)}, so blank lines separate the sentences")
-    return words_of_rows(path, words, tags, ids, blank, rows.lines)
+    groups = None if columns.group is None else _strings(frame[columns.group])
+    return words_of_rows(path, words, tags, ids, blank, rows.lines, groups)
 
 
 def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
@@ -97,14 +100,17 @@ def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
         raise InputError(f"{path}: no rows, add one row per word")
     for name in (columns.word, columns.tag):
         _check_strings(path, name, frame[name], np.flatnonzero(~blank))
-    ids = None
-    if has_ids:
-        column = frame[columns.sentence]
-        ids = _strings(column.astype(object).where(column.notna(), "").astype(str))
-    else:
+    ids = _filled(frame[columns.sentence]) if has_ids else None
+    if not has_ids:
         say(f"{path}: no column {shown(columns.sentence)}, so blank rows separate the sentences")
     words, tags = (_strings(frame[name].where(~blank, "")) for name in (columns.word, columns.tag))
-    return words_of_rows(path, words, tags, ids, blank, np.arange(1, len(frame) + 1))
+    groups = None if columns.group is None else _filled(frame[columns.group])
+    return words_of_rows(path, words, tags, ids, blank, np.arange(1, len(frame) + 1), groups)
+
+
+def _filled(column):
+    """A DataFrame's column of any values as strings, a missing one as the empty string."""
+    return _strings(column.astype(object).where(column.notna(), "").astype(str))
 
 
 def _check_strings(path, name, values, rows):
@@ -116,11 +122,11 @@ def _check_strings(path, name, values, rows):
     raise InputError(f"{path}:{row + 1}: column {shown(name)} is not a string, {shown(values.iloc[row])}, {fix}")
 
 
-def words_of_rows(path, tokens, tags, ids, blank, lines):
+def words_of_rows(path, tokens, tags, ids, blank, lines, groups=None):
     """Rows, some of them blank -> `Words`; with `ids` None, the blank rows separate the sentences.
 
-    tokens, tags, ids: (rows,) string; blank: (rows,) bool; lines: (rows,) int64.
-    Raises InputError when the first row has no sentence id, or an id comes back later.
+    tokens, tags, ids, groups: (rows,) string; blank: (rows,) bool; lines: (rows,) int64.
+    Raises InputError when the first row has no sentence id, an id comes back later, or a sentence has no group or two.
     """
     kept = np.flatnonzero(~blank)
     lines = lines[kept]
@@ -128,7 +134,25 @@ def words_of_rows(path, tokens, tags, ids, blank, lines):
         starts = np.flatnonzero(np.diff(kept, prepend=-2) > 1)
     else:
         starts = _starts_by_id(path, ids.take(pa.array(kept)), lines)
-    return Words(path, tokens.take(pa.array(kept)), tags.take(pa.array(kept)), starts, lines)
+    if groups is not None:
+        groups = _groups_of_sentences(path, groups.take(pa.array(kept)), starts, lines)
+    return Words(path, tokens.take(pa.array(kept)), tags.take(pa.array(kept)), starts, lines, groups)
+
+
+def _groups_of_sentences(path, groups, starts, lines):
+    """The group of each sentence, from its first row; the others repeat it or are empty."""
+    first = groups.take(pa.array(starts))
+    blank = np.flatnonzero(is_empty(first))
+    if len(blank):
+        line = lines[starts[blank[0]]]
+        raise InputError(f"{path}:{line}: no group, '', write the document on the first row of each sentence")
+    expected = first.take(pa.array(np.repeat(np.arange(len(starts)), np.diff(starts, append=len(groups)))))
+    other = np.flatnonzero(~is_empty(groups) & pc.not_equal(groups, expected).to_numpy(zero_copy_only=False))
+    if len(other):
+        row = int(other[0])
+        what = f"group {shown(groups[row].as_py())} within a sentence of group {shown(expected[row].as_py())}"
+        raise InputError(f"{path}:{lines[row]}: {what}, a sentence is in one document")
+    return first
 
 
 def _starts_by_id(path, ids, lines):
@@ -179,9 +203,11 @@ def _check_header(place, names, columns):
     if twice:
         raise InputError(f"{place}: two columns named {shown(twice[0])}, rename or delete one of them")
     flags = {"--sentence_column": columns.sentence, "--word_column": columns.word, "--tag_column": columns.tag}
-    for flag, other in (("--tag_column", columns.word), ("--sentence_column", columns.word)):
-        if flags[flag] == other:
-            raise InputError(f"{flag} {other}: the same as --word_column, name two different columns")
+    if columns.group is not None:
+        flags["--group_column"] = columns.group
+    for flag in ("--tag_column", "--sentence_column", "--group_column"):
+        if flags.get(flag) == columns.word:
+            raise InputError(f"{flag} {columns.word}: the same as --word_column, name two different columns")
     for flag, name in flags.items():
         if name in names:
             continue

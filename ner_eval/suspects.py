@@ -1,0 +1,185 @@
+"""Annotations that the model contradicts with confidence: where to look for label errors.
+
+    python -m ner_eval.suspects --train_file words.csv                         # 5 runs of the recipe, then the list
+    python -m ner_eval.suspects --train_file words.csv --folds 3 --output s.csv --model bert-base-cased
+
+Every sentence is tagged by a model that has not seen it: the sentences are cut into folds (identical ones in the same
+fold), and for each fold `run_ner.py` trains on the others. Where its tags contradict the annotation, the words form a
+suspect; suspects are ranked by the probability that the model gives to its own reading of these words (the product of
+their tags' probabilities, as in `ner_eval.calibration`), the surest first. This is the ranking of out-of-sample
+predictions by self-confidence (Northcutt, Jiang and Chuang 2021), over entities instead of examples. Flags that are not
+named here go to `run_ner.py`.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ner_data import InputError
+from ner_data.bundled import bundled_corpus
+from ner_data.labels import sentence_offsets
+from ner_data.read import read_sentences
+from ner_data.split import sentence_groups
+from ner_eval.span_counts import find_spans, label_parts, shared_ids
+from ner_eval.span_matching import error_kinds
+
+RECIPE = Path(__file__).resolve().parent.parent / "run_ner.py"
+FIELDS = ("place", "confidence", "words", "gold", "predicted", "sentence")
+
+
+def out_of_fold(table, folds, seed, flags, directory, say=print):
+    """Tag every sentence by a run of the recipe that has not trained on it.
+
+    Args:
+        table: sentence table.
+        folds: number of runs.
+        seed: int, of the folds and the runs.
+        flags: further words for the command line of `run_ner.py`.
+        directory: where files and runs go.
+        say: called with a line per run.
+
+    Returns:
+        Two lists per sentence of the table, in its order: predicted tags, and their probabilities.
+
+    Raises:
+        InputError: fewer distinct sentences than folds, or a run that failed; with its last line.
+    """
+    groups = sentence_groups(table)
+    if groups.max(initial=-1) + 1 < folds:
+        raise InputError(f"--folds {folds}: only {groups.max(initial=-1) + 1} distinct sentences; give fewer folds")
+    fold_of = (np.random.default_rng(seed).permutation(groups.max() + 1) % folds)[groups]
+    predicted, confidence = [None] * len(table), [None] * len(table)
+    for fold in range(folds):
+        held_out = np.flatnonzero(fold_of == fold)
+        files = {"train": np.flatnonzero(fold_of != fold), "test": held_out}
+        for name, rows in files.items():
+            _write_sentences(os.path.join(directory, f"{name}-{fold}.jsonl"), table.take(rows))
+        run = os.path.join(directory, f"run-{fold}")
+        command = [sys.executable, str(RECIPE), *flags, "--seed", str(seed), "--output_dir", run, "--tag_scheme", "BIO"]
+        command += [f"--{name}_file={os.path.join(directory, f'{name}-{fold}.jsonl')}" for name in files]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise InputError(f"run {fold + 1} of {folds} failed with exit code {done.returncode}: {last}")
+        with open(os.path.join(run, "test_predictions.jsonl"), encoding="utf-8") as lines:
+            for row, line in zip(held_out, lines, strict=True):
+                sentence = json.loads(line)
+                predicted[row], confidence[row] = sentence["predicted"], sentence["confidence"]
+        say(f"fold {fold + 1} of {folds}: {len(held_out):,} sentences tagged by a model that has not seen them")
+    return predicted, confidence
+
+
+def _write_sentences(path, table):
+    with open(path, "w", encoding="utf-8") as file:
+        for sentence in table.select(["tokens", "tags"]).to_pylist():
+            file.write(json.dumps(sentence, ensure_ascii=False) + "\n")
+
+
+def rank_suspects(table, predicted, confidence, path):
+    """The places where predicted tags contradict gold ones, the surest first.
+
+    Args:
+        table: sentence table with the gold tags.
+        predicted, confidence: as `out_of_fold` returns them.
+        path: of the corpus, for the places, where the table has no column `file`.
+
+    Returns:
+        list of dicts: `place` (file:line of the sentence), `confidence`, `words`, `gold` and `predicted` (tags of these
+        words), `sentence`, and `sentence_index`, `begin`, `end` (words of the sentence).
+    """
+    gold_ids, predicted_ids, offsets, names = shared_ids(table["tags"].combine_chunks(), predicted)
+    parts = label_parts(names)
+    spans = [find_spans(ids, offsets, parts, "conlleval") for ids in (gold_ids, predicted_ids)]
+    regions = _contradicted(*spans)
+    probabilities = np.log(np.maximum(np.concatenate([np.asarray(c, np.float64) for c in confidence]), 1e-12))
+    sentence_of = np.searchsorted(offsets, regions[:, 0], side="right") - 1
+    tokens, tags, rows = (table[name].to_pylist() for name in ("tokens", "tags", "row"))
+    files = table["file"].to_pylist() if "file" in table.column_names else [path] * len(table)
+    suspects = []
+    for sentence, (begin, end) in zip(sentence_of.tolist(), regions.tolist(), strict=True):
+        b, e = begin - offsets[sentence], end - offsets[sentence]
+        suspects.append(
+            {
+                "place": f"{files[sentence]}:{rows[sentence]}",
+                "confidence": round(float(np.exp(probabilities[begin:end].sum())), 6),
+                "words": " ".join(tokens[sentence][b:e]),
+                "gold": " ".join(tags[sentence][b:e]),
+                "predicted": " ".join(predicted[sentence][b:e]),
+                "sentence": " ".join(tokens[sentence]),
+                "sentence_index": sentence,
+                "begin": int(b),
+                "end": int(e),
+            }
+        )
+    return sorted(suspects, key=lambda suspect: -suspect["confidence"])
+
+
+def _contradicted(gold, predicted):
+    """The wrong spans of both sides, those that share a word made one: int64 array (regions, 2), begin and end."""
+    gold_kinds, predicted_kinds, _ = error_kinds(gold, predicted)
+    wrong = np.concatenate(
+        [
+            np.stack((s.begin, s.end), axis=1)[kinds > 0]
+            for s, kinds in ((gold, gold_kinds), (predicted, predicted_kinds))
+        ]
+    )
+    wrong = wrong[np.argsort(wrong[:, 0], kind="stable")]
+    regions = []
+    for begin, end in wrong.tolist():
+        if regions and begin < regions[-1][1]:
+            regions[-1][1] = max(regions[-1][1], end)
+        else:
+            regions.append([begin, end])
+    return np.array(regions, np.int64).reshape(-1, 2)
+
+
+def write_suspects(path, suspects):
+    """Write the list as CSV, at once; cells that a spreadsheet would take for a formula get a `'` in front."""
+    with open(f"{path}.part", "w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(FIELDS)
+        for suspect in suspects:
+            cells = [str(suspect[field]) for field in FIELDS]
+            rows.writerow([f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells])
+    os.replace(f"{path}.part", path)
+
+
+def main(argv=None):
+    """The command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m ner_eval.suspects", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train_file", help="annotated words; the bundled corpus if not given")
+    parser.add_argument("--folds", type=int, default=5, help="runs of the recipe; default: 5")
+    parser.add_argument("--seed", type=int, default=42, help="default: 42")
+    parser.add_argument("--output", default="suspects.csv", help="default: suspects.csv")
+    parser.add_argument("--top", type=int, default=20, help="suspects to print; default: 20")
+    args, flags = parser.parse_known_args(argv)
+    try:
+        if args.folds < 2:
+            raise InputError(f"--folds {args.folds}: give 2 or more")
+        path = args.train_file or bundled_corpus(dict.fromkeys(("train", "validation", "test")), 0)["train"]
+        table = read_sentences(path)
+        with tempfile.TemporaryDirectory() as directory:
+            tagged = out_of_fold(table, args.folds, args.seed, flags, directory)
+        suspects = rank_suspects(table, *tagged, path)
+    except InputError as error:
+        print(f"ner_eval.suspects: {error}", file=sys.stderr)
+        return 2
+    write_suspects(args.output, suspects)
+    for suspect in suspects[: args.top]:
+        print("{confidence:.3f}  {place}  {words}  gold: {gold}  predicted: {predicted}".format(**suspect))
+    words = sentence_offsets(table)[-1]
+    print(f"{len(suspects):,} suspects among {words:,} words, all of them in {args.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Suspects: folds, ranking, planted errors, the list as CSV."""
+
+import csv
+import json
+import subprocess
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_windows import sentences
+
+from benchmarks.bench_suspects import plant_errors
+from ner_data import InputError
+from ner_eval import suspects as module
+from ner_eval.suspects import main, out_of_fold, rank_suspects, write_suspects
+
+TABLE = sentences(
+    (["Merkel", "saw", "Paris"], ["B-per", "O", "B-geo"]),
+    (["New", "York", "slept"], ["B-geo", "I-geo", "O"]),
+    (["=", "he", "left"], ["O", "O", "O"]),
+)
+PREDICTED = [["B-per", "O", "B-per"], ["B-geo", "O", "O"], ["B-per", "O", "O"]]
+CONFIDENCE = [[0.9, 0.9, 0.8], [0.5, 0.5, 1.0], [0.95, 1.0, 1.0]]
+
+
+def test_the_surest_contradiction_comes_first():
+    ranked = rank_suspects(TABLE, PREDICTED, CONFIDENCE, "words.csv")
+    assert [(s["place"], s["words"], s["gold"], s["predicted"], s["confidence"]) for s in ranked] == [
+        ("words.csv:4", "=", "O", "B-per", 0.95),
+        ("words.csv:2", "Paris", "B-geo", "B-per", 0.8),
+        ("words.csv:3", "New York", "B-geo I-geo", "B-geo O", 0.25),
+    ]
+
+
+def test_agreement_leaves_no_suspect():
+    assert rank_suspects(TABLE, TABLE["tags"].to_pylist(), CONFIDENCE, "x") == []
+
+
+def test_the_list_is_a_csv_without_formulas(tmp_path):
+    write_suspects(tmp_path / "s.csv", rank_suspects(TABLE, PREDICTED, CONFIDENCE, "words.csv"))
+    with open(tmp_path / "s.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["place", "confidence", "words", "gold", "predicted", "sentence"]
+    assert rows[1] == ["words.csv:4", "0.95", "'=", "O", "B-per", "'= he left"]
+
+
+def fake_recipe(command, **_):
+    """Stands for `run_ner.py`: says `O` of every word, and remembers who was trained on what."""
+    flags = dict(word[2:].split("=", 1) for word in command if word.startswith("--") and "=" in word)
+    read = {name: [json.loads(line) for line in Path(path).read_text().splitlines()] for name, path in flags.items()}
+    run = command[command.index("--output_dir") + 1]
+    module.os.makedirs(run)
+    with open(f"{run}/test_predictions.jsonl", "w") as file:
+        for sentence in read["test_file"]:
+            assert sentence["tokens"] not in [s["tokens"] for s in read["train_file"]]
+            size = len(sentence["tokens"])
+            file.write(json.dumps({"predicted": ["O"] * size, "confidence": [0.5] * size}) + "\n")
+    return types.SimpleNamespace(returncode=0, stderr="")
+
+
+def test_every_sentence_is_tagged_by_a_run_that_has_not_seen_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(subprocess, "run", fake_recipe)
+    lines = []
+    table = sentences(*(([f"w{k % 7}", "x"], ["O", "B-geo"]) for k in range(12)))
+    predicted, confidence = out_of_fold(table, 3, 0, [], str(tmp_path), lines.append)
+    assert predicted == [["O", "O"]] * 12 and confidence == [[0.5, 0.5]] * 12
+    assert len(lines) == 3
+
+
+def test_wrong_input(tmp_path, capsys, monkeypatch):
+    assert main(["--folds", "1"]) == 2
+    assert "--folds 1: give 2 or more" in capsys.readouterr().err
+    with pytest.raises(InputError, match="only 3 distinct sentences"):
+        out_of_fold(TABLE, 4, 0, [], str(tmp_path))
+    failed = types.SimpleNamespace(returncode=2, stderr="noise\nrun_ner.py: --strid: unknown flag")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(InputError, match="run 1 of 2 failed with exit code 2: run_ner.py: --strid: unknown flag"):
+        out_of_fold(TABLE, 2, 0, ["--strid", "3"], str(tmp_path))
+
+
+def test_planted_errors_change_what_they_say_they_change():
+    tags = [["B-per", "I-per", "O", "B-geo"]] * 100
+    spoilt, places, entities = plant_errors(tags, 0.1, 1)
+    assert entities == 200 and len(places) == 20
+    changed = {k for k in range(100) if spoilt[k] != tags[k]}
+    assert changed == {sentence for sentence, _, _ in places}
+    words = {(s, w) for s, b, e in places for w in range(b, e)}
+    differing = {(s, w) for s in range(100) for w in range(4) if spoilt[s][w] != tags[s][w]}
+    assert differing <= words and np.mean([tag == "O" for s, w in words for tag in [spoilt[s][w]]]) > 0
