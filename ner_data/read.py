@@ -160,12 +160,14 @@ def to_dataset_dict(tables):
 
 def _read_dataset(
     name, config_name, *, sentence_column=None, word_column=None, tag_column=None, format=None, tag_scheme=None,
-    repair=False, say,
+    repair=False, group_column=None, say,
 ):  # fmt: skip
     """The splits of a data set -> {split: table}; the usual names of a CSV's columns stand for its own usual ones."""
     _check_choice("--tag_scheme", tag_scheme, LETTERS)
     if format is not None:
         raise InputError(f"--format {format}: a data set is in no file format, leave it out with --dataset_name")
+    if group_column is not None:
+        raise InputError(f"--group_column {group_column}: give a word CSV or JSON lines, not --dataset_name")
     word_column = None if word_column == Columns().word else word_column
     tag_column = None if tag_column == Columns().tag else tag_column
     tables = {}

@@ -154,7 +154,10 @@ def write_suspects(path, suspects):
 def main(argv=None):
     """The command line. Returns the exit code."""
     parser = argparse.ArgumentParser(
-        "python -m ner_eval.suspects", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m ner_eval.suspects",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--train_file", help="annotated words; the bundled corpus if not given")
     parser.add_argument("--folds", type=int, default=5, help="runs of the recipe; default: 5")

@@ -4,10 +4,10 @@ r"""CSV or TSV with a header line and one word per row, as in Kaggle's "entity a
     Sentence: 1,Thousands,NNS,O
     ,of,IN,O
 
-The sentence id stands on a sentence's first row only, or on every row; with no id column, blank lines separate the
-sentences. A column of documents, if one is named, is filled like the ids. Comma, semicolon or tab, quoted as CSV is: a cell that starts with a quotation mark ends with one, and
-marks inside it are doubled. pandas reads the cells, as strings and nothing but strings. It pads short rows without
-a word and knows no line numbers, so numpy finds the rows in the bytes first.
+The sentence id stands on a sentence's first row only, or on every row, and so does its document in a group column;
+with no id column, blank lines separate the sentences. Comma, semicolon or tab, quoted as CSV is: a cell that starts
+with a quotation mark ends with one, and marks inside it are doubled. pandas reads the cells, as strings and nothing
+but strings. It pads short rows without a word and knows no line numbers, so numpy finds the rows in the bytes first.
 """
 
 import csv
