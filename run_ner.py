@@ -116,7 +116,17 @@ def main(argv=None):
     if recipe.push_to_hub:
         recipe.hub_model_id = check_login(recipe.hub_model_id, recipe.hub_token)
 
-    # 5 load; from here on torch is imported, and nothing can be the fault of a file or of a flag of ours
+    # 5 to 9; from here on torch is imported, and no fault of a file or of a flag of ours is left to find
+    output_dir = fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, say)
+
+    # 10 publish
+    if MAIN_PROCESS and recipe.push_to_hub:
+        address = publish(output_dir, recipe.hub_model_id, private=recipe.hub_private_repo, token=recipe.hub_token)
+        say(f"published: {address}")
+
+
+def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, say):
+    """Steps 5 to 9. Returns the directory that holds the model and its scores."""
     import transformers
 
     from ner_data.windows import encode, say_encoded, say_first_sentence
@@ -126,6 +136,7 @@ def main(argv=None):
     from ner_model.trainable import freeze_encoder
     from ner_model.trainer import NerTrainer, WordLoss, training_facts
 
+    # 5 load
     args, precision = training_arguments(
         rest,
         scratch=recipe.model == SCRATCH,
@@ -168,17 +179,10 @@ def main(argv=None):
     trainer.train(resume_from_checkpoint=resume_from)
 
     # 9 score
-    scored = {
-        split: score(
-            trainer.predict(windows[split]),
-            names,
-            recipe.decoding,
-            sentences=tables[split],
-            training=tables["train"],
-        )
-        for split in windows
-        if split != "train"
-    }
+    scored = {}
+    for split in list(windows)[1:]:
+        prediction = trainer.predict(windows[split])
+        scored[split] = score(prediction, names, recipe.decoding, sentences=tables[split], training=tables["train"])
     model.config.ner_decoding = recipe.decoding  # stored with the model: who serves it reads tags as they were scored
     save_model(trainer, args.output_dir)
     if MAIN_PROCESS:
@@ -194,11 +198,7 @@ def main(argv=None):
             seed=recipe.seed,
             training=training_facts(trainer),
         )
-
-    # 10 publish
-    if MAIN_PROCESS and recipe.push_to_hub:
-        address = publish(args.output_dir, recipe.hub_model_id, private=recipe.hub_private_repo, token=recipe.hub_token)
-        say(f"published: {address}")
+    return args.output_dir
 
 
 if __name__ == "__main__":
