@@ -93,7 +93,7 @@ def training_arguments(rest, *, scratch, head_only, no_bf16, seed):
         output_dir="runs",
         seed=seed,
         learning_rate=5e-4 if scratch else 1e-3 if head_only else 3e-5,
-        num_train_epochs=12 if scratch else 5,
+        num_train_epochs=8 if scratch else 5,
         per_device_train_batch_size=32,
         per_device_eval_batch_size=64,
         weight_decay=0.01,  # Trainer leaves biases and norms out
