@@ -197,6 +197,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, say):
             files=files,
             seed=recipe.seed,
             training=training_facts(trainer),
+            history=trainer.state.log_history,
         )
     return args.output_dir
 

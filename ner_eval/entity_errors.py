@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -48,40 +49,42 @@ def find_entities(sentences, reading="strict"):
     """
     if not sentences:
         return []
-    gold_ids, predicted_ids, offsets, names = shared_ids(*([s[key] for s in sentences] for key in ("tags", "predicted")))
+    tokens, *tags = ([sentence[key] for sentence in sentences] for key in ("tokens", "tags", "predicted"))
+    *ids, offsets, names = shared_ids(*tags)
+    if np.any(np.diff(offsets) != [len(words) for words in tokens]):
+        raise ValueError("a sentence has not as many tags as words")
     parts = label_parts(names)
-    gold, predicted = (find_spans(ids, offsets, parts, reading) for ids in (gold_ids, predicted_ids))
+    gold, predicted = (find_spans(labels, offsets, parts, reading) for labels in ids)
     gold_kinds, predicted_kinds, partner = error_kinds(gold, predicted)
-    missed = np.flatnonzero(gold_kinds == MISSED)
-    sure = [_confidences(sentences, spans, offsets) for spans in (gold, predicted)]
-    pairs = [(place, span, kind) for span, (place, kind) in enumerate(zip(partner, predicted_kinds, strict=True))]
+    sides = [_spans_by_sentence(sentences, spans, offsets, parts.names) for spans in (gold, predicted)]
     found = [[] for _ in sentences]
-    for place, span, kind in pairs + [(place, -1, MISSED) for place in missed]:
-        begin = predicted.begin[span] if span >= 0 else gold.begin[place]
-        sentence = int(np.searchsorted(offsets, begin, side="right")) - 1
-        one = Entity(
-            KINDS[kind],
-            *(
-                Span(parts.names[spans.type[i]], *(int(end[i] - offsets[sentence]) for end in (spans.begin, spans.end)))
-                if i >= 0
-                else None
-                for spans, i in ((gold, place), (predicted, span))
-            ),
-            (sure[1][span] if span >= 0 else sure[0][place]),
-        )
-        found[sentence].append(one)
-    return [sorted(entities, key=lambda e: (e.gold or e.predicted).begin) for entities in found]
+    for place, (sentence, span, confidence) in enumerate(sides[1]):
+        other = sides[0][partner[place]][1] if partner[place] >= 0 else None
+        found[sentence].append(Entity(KINDS[predicted_kinds[place]], other, span, confidence))
+    for place in np.flatnonzero(gold_kinds == MISSED):
+        sentence, span, confidence = sides[0][place]
+        found[sentence].append(Entity(KINDS[MISSED], span, None, confidence))
+    return [sorted(entities, key=lambda one: (one.gold or one.predicted).begin) for entities in found]
+
+
+def _spans_by_sentence(sentences, spans, offsets, types):
+    """The sentence, the `Span` and the confidence of each of `Spans`."""
+    sentence = np.searchsorted(offsets, spans.begin, side="right") - 1
+    columns = (spans.type, spans.begin - offsets[sentence], spans.end - offsets[sentence])
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    there = [Span(types[type_], begin, end) for type_, begin, end in rows]
+    return list(zip(sentence.tolist(), there, _confidences(sentences, spans, offsets), strict=True))
 
 
 def _confidences(sentences, spans, offsets):
-    """The confidence of each span, or None for each where a sentence has no probabilities."""
+    """The confidence of each span; None where it is not a number, and for all where a sentence has no probabilities."""
     probabilities = [sentence.get("confidence") for sentence in sentences]
     if any(part is None for part in probabilities):
         return [None] * len(spans.begin)
     values = np.concatenate([np.asarray(part, np.float64) for part in probabilities])
     if len(values) != offsets[-1]:
         raise ValueError(f"{len(values)} probabilities for {offsets[-1]} words")
-    return entity_confidence(values, spans).tolist()
+    return [value if math.isfinite(value) else None for value in entity_confidence(values, spans).tolist()]
 
 
 def errors_csv(splits):

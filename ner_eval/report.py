@@ -84,7 +84,7 @@ def write_report(output_dir, metrics, sentences, *, history=(), audit=()):
 def _with_file(sentence, split, metrics):
     """A sentence with the name of its file: its own, or that of its split, or that which its split was taken from."""
     files = metrics.get("files") or {}
-    return {"file": files.get(split) or files.get("train")} | sentence
+    return sentence | {"file": sentence.get("file") or files.get(split) or files.get("train")}
 
 
 def _write(path, data):
@@ -99,21 +99,21 @@ def _page(metrics, split, found, history, audit):
     environment.filters |= {"rate": _rate, "count": _count, "duration": _duration}
     script = (FOLDER / "report.js").read_text(encoding="utf-8")
     scores, training = metrics[split], metrics.get("training") or {}
-    types = sorted({span.type for entities in found[1] for one in entities for span in one[1:3] if span})
-    types = sorted({*types, *scores.get("per_type", {})})
-    data, left_out = browser_data(*found, types)
+    hues = _hues(scores, found[1])
+    data, left_out = browser_data(*found, hues)
     calibrated = scores.get("calibration") or {}
-    return environment.get_template("report.html.j2").render(
+    text = environment.get_template("report.html.j2").render(
         metrics=metrics,
         split=split,
         scores=scores,
         training=training,
-        hues={type_: round(25 + 360 * place / len(types)) % 360 for place, type_ in enumerate(types)},
+        hues=hues,
         headline=_headline(scores),
         measures=_measures(scores),
         kinds=_kinds(scores),
         seen=[(*SEEN[name], row) for name, row in (scores.get("seen") or {}).items()],
         plots=curves(history, training.get("best_epoch")),
+        is_whole=_is_whole(history),
         reliability=reliability(calibrated["bins"]) if calibrated.get("entities") else None,
         side=SIDE,
         audit=audit,
@@ -126,9 +126,17 @@ def _page(metrics, split, found, history, audit):
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+    return text.strip() + "\n"
 
 
-def browser_data(sentences, entities, types):
+def _hues(scores, entities):
+    """A hue in degrees for each entity type, far from each other: {type: hue}, sorted by type."""
+    types = {span.type for found in entities for one in found for span in (one.gold, one.predicted) if span}
+    types = sorted({*types, *(scores.get("per_type") or {})})
+    return {type_: round(25 + 360 * place / len(types)) % 360 for place, type_ in enumerate(types)}
+
+
+def browser_data(sentences, entities, hues):
     """The sentences of the browser as JSON that may stand in a script element.
 
     A sentence is [words, file, row, entities]: its words as one string where none holds a space, the place of its file
@@ -137,14 +145,14 @@ def browser_data(sentences, entities, types):
 
     Args:
         sentences, entities: as `find_entities` takes and returns them.
-        types: names of the entity types.
+        hues: {type: degrees}, of all entity types.
 
     Returns:
         The text, every `<` in it escaped, so that no word ends the element; the number of sentences left out, errorless
         ones first, where there are more than `MOST_DATA` bytes of them.
     """
     files = {file: place for place, file in enumerate(dict.fromkeys(s.get("file") for s in sentences))}
-    type_ids = {type_: place for place, type_ in enumerate(types)}
+    type_ids = {type_: place for place, type_ in enumerate(hues)}
     records = [
         _dump(_record(sentence, found, files, type_ids)) for sentence, found in zip(sentences, entities, strict=True)
     ]
@@ -152,7 +160,7 @@ def browser_data(sentences, entities, types):
     order = sorted(range(len(records)), key=lambda place: not is_wrong[place])
     sizes = itertools.accumulate(len(records[place].encode("utf-8", "replace")) + 1 for place in order)
     kept = sorted(place for place, size in zip(order, sizes, strict=True) if size <= MOST_DATA)
-    head = _dump({"types": types, "kinds": KINDS, "files": list(files)})
+    head = _dump({"types": list(hues), "hues": list(hues.values()), "kinds": KINDS, "files": list(files)})
     text = f'{head[:-1]},"sentences":[{",".join(records[place] for place in kept)}]}}'
     return text, len(records) - len(kept)
 
@@ -226,18 +234,21 @@ def _flatten(key, value):
         return [(name, ", ".join(map(str, value)))]
     if key == "seconds":
         return [(name, _duration(value))]
-    return [(name, f"{value:,}" if type(value) is int and key != "seed" else f"{value:.6g}" if _is_float(value) else value)]
-
-
-def _is_float(value):
-    return isinstance(value, float)
+    if isinstance(value, float):
+        return [(name, f"{value:.6g}")]
+    return [(name, f"{value:,}" if type(value) is int and key != "seed" else str(value))]
 
 
 def _throughput(metrics, history):
     """Words of the training split per second of training, over all epochs; None where it is not known."""
     training, words = metrics.get("training") or {}, (metrics.get("words") or {}).get("train")
-    epochs = max((entry["epoch"] for entry in history if entry.get("epoch")), default=training.get("epochs"))
+    epochs = history[-1].get("epoch") if _is_whole(history) else training.get("epochs")
     return words * epochs / training["seconds"] if words and epochs and training.get("seconds") else None
+
+
+def _is_whole(history):
+    """Whether the training had ended when the history was taken; that of a checkpoint ends with it."""
+    return any("train_runtime" in entry for entry in history)
 
 
 def _rate(value):
@@ -322,14 +333,14 @@ def _sentence(place, text):
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON ({error}), write the predictions again") from None
-    if not isinstance(record, dict):
-        raise InputError(f"{place}: not a JSON object, {shown(record)}, write the predictions again")
-    tokens = record.get("tokens")
-    for key, kinds in (("tokens", str), ("tags", str), ("predicted", str), ("confidence", int | float)):
-        values = record.get(key, [] if key != "confidence" else None)
+    if not isinstance(record, dict) or not isinstance(record.get("tokens"), list):
+        raise InputError(f"{place}: not a sentence with `tokens`, {shown(record)}, write the predictions again")
+    words = len(record["tokens"])
+    for key, kind in (("tokens", str), ("tags", str), ("predicted", str), ("confidence", int | float)):
+        values = record.get(key)
         if key == "confidence" and values is None:
             continue
-        if not isinstance(values, list) or len(values) != len(tokens) or not all(isinstance(v, kinds) for v in values):
+        if not isinstance(values, list) or len(values) != words or not all(isinstance(v, kind) for v in values):
             what = f"`{key}` is not a list with a value for each word"
             raise InputError(f"{place}: {what}, {shown(values)}, write the predictions again")
     for tag in record["tags"] + record["predicted"]:
@@ -346,6 +357,10 @@ def main(argv=None):
         path = write_report(run_dir, metrics, sentences, history=history, audit=audit)
     except InputError as error:
         print(f"ner_eval.report: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        what = f"cannot be written ({error.strerror}), check its permissions and the disk"
+        print(f"ner_eval.report: {run_dir}: {what}", file=sys.stderr)
         return 2
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB) and {path.with_name('errors.csv')}")
     return 0

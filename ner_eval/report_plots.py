@@ -19,27 +19,28 @@ def curves(history, best_epoch=None):
         A list of `line_plot`, only those with something to draw.
     """
     plots = (
-        ("Loss", {"loss": "training", "eval_loss": "validation"}),
-        ("F1 on validation", {"eval_f1": "micro", "eval_macro_f1": "macro"}),
+        ("Loss", {"loss": "training", "eval_loss": "validation"}, "validation"),
+        ("F1 on validation", {"eval_macro_f1": "macro", "eval_f1": "micro"}, "micro"),
     )
     drawn = (
-        line_plot(title, {name: _points(history, key) for key, name in names.items()}, best_epoch)
-        for title, names in plots
+        line_plot(title, {name: _points(history, key) for key, name in names.items()}, main, best_epoch)
+        for title, names, main in plots
     )
     return [plot for plot in drawn if plot["lines"]]
 
 
-def line_plot(title, series, mark=None):
+def line_plot(title, series, main, mark=None):
     """A plot of lines over epochs, its vertical axis from 0.
 
     Args:
         title: str.
         series: {name: [(x, y)]}.
+        main: the name of the line that stands out.
         mark: an x to be marked, or None.
 
     Returns:
-        `title`; `lines`, each `name`, `path` (SVG), `points` (x, y, text) and the `last` value; `across` and `up`, the
-        ticks (position, text); `mark`, a position or None.
+        `title`; `lines`, each `name`, `is_main`, `path` (SVG), `points` (x, y, text) and the `last` value; `across` and
+        `up`, the ticks (position, text); `mark`, a position or None.
     """
     series = {name: points for name, points in series.items() if points}
     xs = [x for points in series.values() for x, _ in points]
@@ -58,6 +59,7 @@ def line_plot(title, series, mark=None):
     lines = [
         {
             "name": name,
+            "is_main": name == main,
             "path": "M" + "L".join(f"{right(x)} {down(y)}" for x, y in points),
             "points": [(right(x), down(y), f"epoch {x:g}: {y:.4f}") for x, y in points],
             "last": points[-1][1],

@@ -1,4 +1,4 @@
-"""What a run leaves behind beside the model: metrics.json, predictions, model card, and the tables on the terminal."""
+"""What a run leaves behind beside the model: metrics.json, predictions, report, model card, and scores on the terminal."""
 
 import importlib.metadata
 import json
@@ -7,13 +7,16 @@ import platform
 
 from ner_data.labels import flat
 from ner_eval.card import write_card
+from ner_eval.report import write_report
 from ner_eval.score import table
 
 PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "torch", "pandas", "tokenizers")
 
 
-def save_results(output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, training, say=print):
-    """Write `metrics.json`, `validation_predictions.jsonl`, `test_predictions.jsonl` and `README.md`; print the scores.
+def save_results(
+    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, training, history, say=print
+):
+    """Write metrics.json, the predictions of each split, report.html, errors.csv and README.md; print the scores.
 
     Args:
         output_dir: an existing directory.
@@ -26,6 +29,7 @@ def save_results(output_dir, *, tables, scored, names, model, hub_model_id, data
         files: path by split; None where a split was split off the training file.
         seed: int.
         training: facts about the training (`ner_model.trainer.training_facts`).
+        history: `trainer.state.log_history`.
         say: called with the tables and the address of the directory.
     """
     metrics = {
@@ -39,16 +43,17 @@ def save_results(output_dir, *, tables, scored, names, model, hub_model_id, data
         "labels": names,
         "training": training,
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "history": history,
         "validation": scored["validation"].scores,
         "test": scored["test"].scores if "test" in scored else None,
     }
+    sentences = {}
     for split, part in scored.items():
         rows = zip(tables[split].to_pylist(), part.predicted, part.confidence, strict=True)
-        lines = (
-            json.dumps(sentence | {"predicted": predicted, "confidence": confidence}, ensure_ascii=False)
-            for sentence, predicted, confidence in rows
-        )
+        sentences[split] = [row | {"predicted": tags, "confidence": sure} for row, tags, sure in rows]
+        lines = (json.dumps(sentence, ensure_ascii=False) for sentence in sentences[split])
         _write(os.path.join(output_dir, f"{split}_predictions.jsonl"), lines)
+    write_report(output_dir, metrics, sentences, history=history)
     write_card(
         output_dir,
         metrics,
@@ -65,7 +70,7 @@ def save_results(output_dir, *, tables, scored, names, model, hub_model_id, data
             say(f"{split}: {part.scores['decoding']} changed {part.scores['words_changed']:,} words against argmax")
     if "test" not in scored:
         say("\nno test split: validation chose the model and judges it too, so its figures flatter")
-    say(f"\nsaved in {output_dir}: model, tokenizer, README.md, metrics.json, predictions")
+    say(f"\nsaved in {output_dir}: model, tokenizer, README.md, metrics.json, predictions, report.html")
 
 
 def _write(path, lines):
