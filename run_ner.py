@@ -63,7 +63,7 @@ class Recipe:
     overwrite_output_dir: bool = flag(False, "write into an output directory that is not empty")
     resume_from_checkpoint: str | None = flag(None, "checkpoint directory, or `true` for the newest in --output_dir")
     seed: int = flag(42, "for the split, the weights, the order of batches and dropout")
-    decoding: str = flag("argmax", "argmax: each word for itself; viterbi: the best legal sequence of tags")
+    decoding: str = flag("viterbi", "viterbi: the best legal sequence of tags; argmax: each word for itself")
     train_head_only: bool = flag(False, "freeze the encoder, train the classification head alone")
     no_bf16: bool = flag(False, "train in fp32 also on hardware made for bf16")
     push_to_hub: bool = flag(False, "push the result to the Hub at the end")

@@ -1,4 +1,9 @@
-"""Word scores to word tags."""
+"""Word scores to word tags.
+
+Viterbi is the recipe's default because it is what validation favours. Strict F1 on the validation split, arg-max and
+Viterbi, of models from random weights, seed 42: GMB 2 x 256 0.7307 and 0.7375, GMB 4 x 256 0.7376 and 0.7548, the
+bundled corpus 1 x 256 0.4457 and 0.5096. The weaker the model, the more it gains.
+"""
 
 import numpy as np
 
