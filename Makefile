@@ -8,7 +8,7 @@ FLAGS = --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
 	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
 	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
 
-.PHONY: help train test soak push suspects sample baselines results lint clean
+.PHONY: help train test soak push audit score compare report suspects sample baselines results lint clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,6 +26,18 @@ soak: $(VENV)/.tests ## run the longer tests
 
 push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_model_id me/my-ner"
 	$(PY) -m ner_eval.publish --model $(MODEL) $(ARGS)
+
+audit: $(VENV)/.run ## what is wrong with a corpus, with its line: make audit TRAIN_FILE=...
+	$(PY) -m ner_data.audit $(TRAIN_FILE) $(ARGS)
+
+score: $(VENV)/.run ## score predictions: make score ARGS="gold.conll predicted.conll"
+	$(PY) -m ner_eval.score $(ARGS)
+
+compare: $(VENV)/.run ## is run A better than run B: make compare ARGS="runs/a runs/b"
+	$(PY) -m ner_eval.compare $(ARGS)
+
+report: $(VENV)/.run ## make the report of a finished run again: make report ARGS=runs/a
+	$(PY) -m ner_eval.report $(ARGS)
 
 suspects: $(VENV)/.run ## list annotations that the model contradicts: make suspects TRAIN_FILE=... ARGS="--folds 3"
 	$(PY) -m ner_eval.suspects --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) $(ARGS)

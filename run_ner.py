@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from transformers.hf_argparser import HfArgumentParser
 
 from ner_data import InputError
+from ner_data.audit import short_form
 from ner_data.bundled import bundled_corpus
 from ner_data.labels import flat, label_names
 from ner_data.read import read_corpus, to_dataset_dict
@@ -28,7 +29,7 @@ from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, rea
 # the flags that `read_corpus` takes as they are
 READING = (
     *("dataset_name", "dataset_config_name", "format", "sentence_column", "word_column", "tag_column"),
-    *("tag_scheme", "repair", "validation_fraction", "test_fraction", "seed"),
+    *("tag_scheme", "repair", "validation_fraction", "test_fraction", "group_column", "split_file", "seed"),
 )
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 if not sys.stderr.isatty():  # a progress bar in a log file: a line now and then will do
@@ -57,6 +58,8 @@ class Recipe:
     repair: bool = flag(False, "mend tags and spans that are out of place, counted, instead of refusing them")
     validation_fraction: float = flag(0.1, "share of the sentences to split off for validation")
     test_fraction: float = flag(0.1, "share of the sentences to split off for the test; 0: no test split")
+    group_column: str | None = flag(None, "column with the document; a document stays in one split")
+    split_file: str | None = flag(None, "reuse the split that an earlier run wrote (split.jsonl)")
     max_length: int | None = flag(None, "subwords in a window; the model's limit if not given")
     stride: int = flag(16, "words of context on each side where a long sentence is cut into windows")
     output_dir: str | None = flag(None, "where everything goes; a new directory under runs/ if not given")
@@ -110,6 +113,8 @@ def main(argv=None):
     if not recipe.train_file and not recipe.dataset_name:
         files = bundled_corpus(files, recipe.test_fraction)
     tables = read_corpus(*files.values(), **{name: getattr(recipe, name) for name in READING}, say=say)
+    audit = short_form(tables)
+    say("\n".join(audit))
 
     # 4 label
     names, keep_head = label_order(label_names(tables.values()), read_config(recipe.model), say)
@@ -117,7 +122,7 @@ def main(argv=None):
         recipe.hub_model_id = check_login(recipe.hub_model_id, recipe.hub_token)
 
     # 5 to 9; from here on torch is imported, and no fault of a file or of a flag of ours is left to find
-    output_dir = fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, say)
+    output_dir = fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit, say)
 
     # 10 publish
     if MAIN_PROCESS and recipe.push_to_hub:
@@ -125,7 +130,7 @@ def main(argv=None):
         say(f"published: {address}")
 
 
-def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, say):
+def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit, say):
     """Steps 5 to 9. Returns the directory that holds the model and its scores."""
     import transformers
 
@@ -197,6 +202,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, say):
             files=files,
             seed=recipe.seed,
             training=training_facts(trainer),
+            audit=audit,
             history=trainer.state.log_history,
         )
     return args.output_dir

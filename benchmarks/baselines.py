@@ -36,6 +36,8 @@ READING = {  # how run_ner.py reads and splits: its flags, which are arguments o
     "repair": False,
     "validation_fraction": 0.1,
     "test_fraction": 0.1,
+    "group_column": None,
+    "split_file": None,
     "seed": 42,
 }
 # The best strict F1 (0.8205) on the validation part of GMB, of 19 settings of these and of the features; 100 iterations

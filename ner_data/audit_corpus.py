@@ -3,6 +3,7 @@
 Words and tags come as the readers yield them, so there may be empty words, and tags that no scheme allows.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,8 @@ import pyarrow as pa
 
 from ner_data import schemes
 from ner_data.labels import flat, sentence_offsets
-from ner_data.sentences import Words
+from ner_data.sentences import Words, find_scheme
 from ner_data.split import number_sequences
-
-PLACES = 5  # shown of each finding
 
 
 class Part(NamedTuple):
@@ -42,6 +41,7 @@ class Corpus(NamedTuple):
     splits: list  # names, in order
     words: list  # the distinct words
     word: np.ndarray  # (n,) int64, place in `words`
+    tag: np.ndarray  # (n,) int64, 0 for O, 1 + 2t for B- and 2 + 2t for I- of types[t], whatever the file's scheme
     offsets: np.ndarray  # (m + 1,) int64, where each sentence begins
     split: np.ndarray  # (m,) int64, place in `splits`
     part: np.ndarray  # (m,) int64, place in `parts`
@@ -53,17 +53,15 @@ class Finding(NamedTuple):
     """Something that is wrong with a corpus."""
 
     code: str  # such as "empty-word"
-    count: int
-    what: str  # the rule, in words
-    places: list  # the first of them: {"place": "file:line", "shown": what stands there}
+    what: str  # is found, in words
+    words: np.ndarray  # (k,) int64, ascending, the word that each of the k places begins with
+    show: Callable  # k -> what stands at the place, in one line
 
 
 def part_of(split, words, scheme=None, say=print):
     """`Words` of one file -> `Part`. The scheme is detected and said, unless it is given; nothing is refused."""
     coded = words.tags.dictionary_encode()
-    detected, evidence = schemes.detect(coded, words.starts)
-    say(f"{words.path}: tag scheme {detected or 'BIO'}: {evidence}" + f", read as {scheme}" * (scheme is not None))
-    scheme = scheme or detected or "BIO"
+    scheme = find_scheme(words, coded, scheme, say)
     tags = schemes.take_apart(coded, words.starts, scheme)
     return Part(split, words, tags, scheme, schemes.illegal(tags, scheme), schemes.ill_formed(coded, scheme))
 
@@ -79,35 +77,39 @@ def part_of_table(split, table):
 def corpus_of(parts):
     """A list of `Part` -> `Corpus`; parts of one split stand together."""
     splits = list(dict.fromkeys(part.split for part in parts))
-    coded = pa.chunked_array([part.words.tokens for part in parts], pa.string()).dictionary_encode().unify_dictionaries()
+    tokens = pa.chunked_array([part.words.tokens for part in parts], pa.string())
+    coded = tokens.dictionary_encode().unify_dictionaries()
     sizes = [len(part.words.tokens) for part in parts]
     firsts = np.concatenate(([0], np.cumsum(sizes)))
     sentences = np.array([len(part.words.starts) for part in parts])
     begins = [part.words.starts + first for part, first in zip(parts, firsts, strict=False)]
-    types, spans = _spans(parts, firsts)
+    types = sorted({name for part in parts for name in part.tags.names})
+    tag = np.concatenate([_tags_in_bio(part.tags, types) for part in parts])
     return Corpus(
         parts=parts,
         splits=splits,
         words=coded.chunk(0).dictionary.to_pylist(),
         word=np.concatenate([chunk.indices.to_numpy() for chunk in coded.chunks]).astype(np.int64),
+        tag=tag,
         offsets=np.append(np.concatenate(begins), firsts[-1]),
         split=np.repeat([splits.index(part.split) for part in parts], sentences),
         part=np.repeat(np.arange(len(parts)), sentences),
         types=types,
-        spans=spans,
+        spans=_spans(tag),
     )
 
 
-def _spans(parts, firsts):
-    """The entity types of all parts, and the `Spans` of their words, which begin at `firsts`."""
-    types = sorted({name for part in parts for name in part.tags.names})
-    found = []
-    for part, first in zip(parts, firsts, strict=False):
-        begin = np.flatnonzero(schemes.entity_begins(part.tags))
-        last = np.flatnonzero((part.tags.types >= 0) & ~schemes.entity_goes_on(part.tags))
-        place = np.array([types.index(name) for name in part.tags.names] + [-1], np.int64)
-        found.append((begin + first, last + 1 + first, place[part.tags.types[begin]]))
-    return types, Spans(*(np.concatenate(column) for column in zip(*found, strict=True)))
+def _tags_in_bio(tags, types):
+    """The tags of a part as `Corpus.tag` has them."""
+    place = np.array([types.index(name) for name in tags.names] + [-1], np.int64)[tags.types]
+    return np.where(place < 0, 0, 1 + 2 * place + ~schemes.entity_begins(tags))
+
+
+def _spans(tag):
+    """The entities of `Corpus.tag`."""
+    begin, is_inside = np.flatnonzero(tag % 2), (tag > 0) & (tag % 2 == 0)
+    end = np.flatnonzero((tag > 0) & ~np.append(is_inside, False)[1:]) + 1
+    return Spans(begin, end, tag[begin] // 2)
 
 
 def split_of_spans(corpus):
@@ -138,6 +140,12 @@ def words_shown(corpus, begin, end, limit=60):
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def bio_tag(corpus, word):
+    """The tag of a word, in BIO."""
+    code = corpus.tag[word]
+    return f"{'IB'[code % 2]}-{corpus.types[(code - 1) // 2]}" if code else "O"
+
+
 def line_at(corpus, word):
     """`file:line` of a word."""
     sentence = int(sentence_of(corpus, word))
@@ -147,7 +155,9 @@ def line_at(corpus, word):
     return f"{words.path}:{words.lines[word - first]}"
 
 
-def finding(corpus, code, what, words, show):
-    """A finding of one place for each of `words` (places of words, ascending); `show(k)` is what stands at words[k]."""
-    places = [{"place": line_at(corpus, word), "shown": show(k)} for k, word in enumerate(words[:PLACES])]
-    return Finding(code, len(words), what, places)
+def described(corpus, finding, places):
+    """A `Finding` as a dict: code, count, what, and the first places, each with `place` (file:line) and `shown`."""
+    first = [
+        {"place": line_at(corpus, word), "shown": finding.show(k)} for k, word in enumerate(finding.words[:places])
+    ]
+    return {"code": finding.code, "count": len(finding.words), "what": finding.what, "places": first}

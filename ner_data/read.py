@@ -23,7 +23,7 @@ from ner_data.formats.jsonl import read_jsonl
 from ner_data.formats.word_csv import Columns, read_frame, read_word_csv
 from ner_data.schemes import LETTERS
 from ner_data.sentences import check_words, in_bio, sentence_table
-from ner_data.split import sentence_groups, split_sentences
+from ner_data.split import SPLITS, reuse_split, sentence_groups, split_sentences
 from ner_data.text_file import counted
 
 FORMATS = {
@@ -96,6 +96,8 @@ def read_corpus(
     seed=42,
     dataset_name=None,
     dataset_config_name=None,
+    split_file=None,
+    group_column=None,
     say=print,
     **reading,
 ):
@@ -105,28 +107,53 @@ def read_corpus(
     `dataset_config_name`, takes the place of the files: a name on the Hub or a directory that `save_to_disk` wrote;
     its rows count from 1.
 
-    What is missing is split off train: validation_fraction and test_fraction of train's sentences, by `seed`,
-    identical sentences never on both sides. With test_fraction 0 and no test split there is no "test".
+    What is missing is split off train: validation_fraction and test_fraction of train's sentences and of its entities
+    of each type, by `seed`; identical sentences never on both sides, nor those of one document where `group_column`
+    tells the documents of train. With test_fraction 0 and no test split there is no "test". A `split_file` that
+    `split.write_split` wrote takes the place of fractions and seed.
 
-    Raises InputError for what `read_sentences` refuses, for fractions outside [0, 1) or that leave nothing, and for
-    validation_fraction 0 without validation sentences.
+    Raises InputError for what `read_sentences` refuses, for fractions outside [0, 1) or that leave nothing, for
+    validation_fraction 0 without validation sentences, and for a split_file of other sentences.
     """
     files = {"train": train_file, "validation": validation_file, "test": test_file}
     files = {split: source for split, source in files.items() if source is not None}
     if dataset_name is None:
         if "train" not in files:
             raise InputError("--train_file: not given, give a file or a --dataset_name")
-        fractions = _fractions(files, validation_fraction, test_fraction)
-        given = {split: read_sentences(source, say=say, **reading) for split, source in files.items()}
+        fractions = _fractions(files, validation_fraction, test_fraction) if split_file is None else None
+        groups = {"train": group_column}
+        given = {
+            split: read_sentences(source, say=say, group_column=groups.get(split), **reading)
+            for split, source in files.items()
+        }
     elif files:
         flags = ", ".join(f"--{split}_file" for split in files)
         raise InputError(f"--dataset_name {dataset_name}: given together with {flags}, give the one or the other")
     else:
-        given = _read_dataset(dataset_name, dataset_config_name, say=say, **reading)
-        fractions = _fractions(given, validation_fraction, test_fraction)
+        given = _read_dataset(dataset_name, dataset_config_name, say=say, group_column=group_column, **reading)
+        fractions = _fractions(given, validation_fraction, test_fraction) if split_file is None else None
         files = {split: f"{dataset_name}/{split}" for split in given}
     _report_overlap(given, files, say)
+    if split_file is not None:
+        return _split_as_recorded(given, split_file, _name(files["train"]), say)
     return _split_off(given, fractions, seed, _name(files["train"]), say)
+
+
+def _split_as_recorded(tables, split_file, name, say):
+    """Split the missing validation and test tables off train as `split_file` says; `name` is train's."""
+    missing = [split for split in SPLITS if split == "train" or split not in tables]
+    parts = reuse_split(tables["train"], split_file, missing, name)
+    found = {split: table for split, table in tables.items() if split != "train"} | parts
+    tables = {split: found[split] for split in SPLITS if split in found}
+    for split in ("train", "validation"):
+        if split not in tables:
+            raise InputError(f"{split_file}: no sentence of {name} is in {split}, give another or leave it out")
+    say(f"{name}: {sum(map(len, parts.values())):,} sentences split as {split_file} says: {_sizes(tables)}")
+    return tables
+
+
+def _sizes(tables):
+    return ", ".join(f"{len(table):,} {split}" for split, table in tables.items())
 
 
 def _split_off(tables, fractions, seed, name, say):
@@ -143,10 +170,9 @@ def _split_off(tables, fractions, seed, name, say):
                     f"--{split}_fraction {fraction:g}: leaves no sentence for {part}, {name} has "
                     f"{counted(sentences, 'sentence')}, give a --{split}_file or another fraction"
                 )
-    tables = {split: tables[split] for split in ("train", "validation", "test") if split in tables}
+    tables = {split: tables[split] for split in SPLITS if split in tables}
     if any(fractions.values()):
-        sizes = ", ".join(f"{len(table):,} {split}" for split, table in tables.items())
-        say(f"{name}: {sentences:,} sentences split with seed {seed}: {sizes}")
+        say(f"{name}: {sentences:,} sentences split with seed {seed}: {_sizes(tables)}")
     return tables
 
 

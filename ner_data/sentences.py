@@ -68,9 +68,7 @@ def in_bio(words, scheme=None, repair=False, say=print):
     does not allow where they stand, unless `repair`: then they are counted, and read as conlleval reads them.
     """
     coded = words.tags.dictionary_encode()  # once, for all that follows
-    detected, evidence = schemes.detect(coded, words.starts)
-    say(f"{words.path}: tag scheme {detected or 'BIO'}: {evidence}" + f", read as {scheme}" * (scheme is not None))
-    scheme = scheme or detected or "BIO"
+    scheme = find_scheme(words, coded, scheme, say)
     wrong = schemes.ill_formed(coded, scheme)
     if len(wrong):
         tag = words.tags[wrong[0]].as_py()
@@ -85,6 +83,13 @@ def in_bio(words, scheme=None, repair=False, say=print):
             raise InputError(f"{_place(words, places[0])}: {what}, correct them, or give --repair")
         say(f"{_place(words, places[0])}: {what}, read as conlleval reads them")
     return words if scheme == "BIO" and not len(places) else words._replace(tags=schemes.put_together(tags, "BIO"))
+
+
+def find_scheme(words, coded, scheme=None, say=print):
+    """The scheme of `Words`, detected and said in a line; a scheme that is given wins. coded: the encoded tags."""
+    detected, evidence = schemes.detect(coded, words.starts)
+    say(f"{words.path}: tag scheme {detected or 'BIO'}: {evidence}" + f", read as {scheme}" * (scheme is not None))
+    return scheme or detected or "BIO"
 
 
 def _place(words, word):

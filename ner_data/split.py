@@ -1,8 +1,8 @@
 """Splits of a corpus that do not leak: identical sentences stay on one side, and so do the sentences of a document.
 
-    rest, part = split_sentences(table, 0.1, seed=42)
-    write_split("split.jsonl", {"train": rest, "test": part})     # a line per sentence: its row, its split, a hash
-    reuse_split(table, "split.jsonl", ("train", "test"), "my.csv")  # the same two again, or an error
+rest, part = split_sentences(table, 0.1, seed=42)
+write_split("split.jsonl", {"train": rest, "test": part})     # a line per sentence: its row, its split, a hash
+reuse_split(table, "split.jsonl", ("train", "test"), "my.csv")  # the same two again, or an error
 
 """
 
@@ -168,7 +168,7 @@ def reuse_split(table, path, splits, name):
     Raises:
         InputError: the file cannot be read, or its sentences are not those of the table.
     """
-    recorded = {key: split for key, split in _read_split(path).items() if split in splits}
+    recorded = _read_split(path, splits)
     keys = _keys(table)
     fix = "give the file that the split was made from, or leave --split_file out"
     unknown = [key for key in keys if key not in recorded]
@@ -188,20 +188,23 @@ def reuse_split(table, path, splits, name):
 
 def _keys(table):
     """(row, hash of the words) of each sentence. Sentences of two files that share both are in one split anyway."""
-    rows, sentences = table["row"].to_pylist(), table["tokens"].to_pylist()
-    hashes = (hashlib.blake2b("\0".join(words).encode(), digest_size=8).hexdigest() for words in sentences)
-    return list(zip(rows, hashes, strict=True))
+    keys = []
+    for some in table.select(["row", "tokens"]).to_batches(max_chunksize=4096):  # never all words as Python objects
+        hashes = (hashlib.blake2b("\0".join(words).encode(), digest_size=8) for words in some["tokens"].to_pylist())
+        keys += zip(some["row"].to_pylist(), (words.hexdigest() for words in hashes), strict=True)
+    return keys
 
 
-def _read_split(path):
-    """What `write_split` wrote: {(row, hash): split}."""
+def _read_split(path, splits):
+    """What `write_split` wrote of some splits: {(row, hash): split}."""
     recorded = {}
     for line, text in enumerate(read_text(path).decode().splitlines(), start=1):
         try:
             record = json.loads(text)
-            recorded[record["row"], record["words"]] = record["split"]
             if record["split"] not in SPLITS:
                 raise ValueError
+            if record["split"] in splits:
+                recorded[record["row"], record["words"]] = record["split"]
         except (ValueError, KeyError, TypeError):
             fix = "give the file that an earlier run wrote"
             raise InputError(f"{path}:{line}: not a sentence of a split, {shown(text)}, {fix}") from None

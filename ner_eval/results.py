@@ -1,4 +1,4 @@
-"""What a run leaves behind beside the model: metrics.json, predictions, report, model card, and scores on the terminal."""
+"""What a run leaves behind beside the model: scores, split, predictions, report and model card."""
 
 import importlib.metadata
 import json
@@ -6,6 +6,7 @@ import os
 import platform
 
 from ner_data.labels import flat
+from ner_data.split import write_split
 from ner_eval.card import write_card
 from ner_eval.report import write_report
 from ner_eval.score import table
@@ -14,9 +15,11 @@ PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "to
 
 
 def save_results(
-    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, training, history, say=print
+    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, training, audit, history, say=print
 ):
-    """Write metrics.json, the predictions of each split, report.html, errors.csv and README.md; print the scores.
+    """Write metrics.json, split.jsonl, the predictions of each split, report.html, errors.csv and README.md.
+
+    The scores are printed too.
 
     Args:
         output_dir: an existing directory.
@@ -29,6 +32,7 @@ def save_results(
         files: path by split; None where a split was split off the training file.
         seed: int.
         training: facts about the training (`ner_model.trainer.training_facts`).
+        audit: facts about the corpus, a list of lines.
         history: `trainer.state.log_history`.
         say: called with the tables and the address of the directory.
     """
@@ -43,17 +47,19 @@ def save_results(
         "labels": names,
         "training": training,
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "audit": audit,
         "history": history,
         "validation": scored["validation"].scores,
         "test": scored["test"].scores if "test" in scored else None,
     }
+    write_split(os.path.join(output_dir, "split.jsonl"), tables)
     sentences = {}
     for split, part in scored.items():
         rows = zip(tables[split].to_pylist(), part.predicted, part.confidence, strict=True)
         sentences[split] = [row | {"predicted": tags, "confidence": sure} for row, tags, sure in rows]
         lines = (json.dumps(sentence, ensure_ascii=False) for sentence in sentences[split])
         _write(os.path.join(output_dir, f"{split}_predictions.jsonl"), lines)
-    write_report(output_dir, metrics, sentences, history=history)
+    write_report(output_dir, metrics, sentences, history=history, audit=audit)
     write_card(
         output_dir,
         metrics,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ner_data import InputError
 from ner_data.formats import word_csv
 from ner_data.read import read_corpus, read_sentences, to_dataset_dict
+from ner_data.split import write_split
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -373,6 +374,83 @@ def test_what_is_missing_is_split_off_train(tmp_path):
     assert sorted(sum(rows, [])) == list(range(2, 102, 2)) and all(part == sorted(part) for part in rows)
     again = read_corpus(path, validation_fraction=0.2, test_fraction=0.1, seed=7, say=said.append)
     assert all(again[split].equals(tables[split]) for split in tables)
+
+
+def test_a_recorded_split_is_read_again(tmp_path):
+    path, other = numbered(tmp_path, "a.csv", 0, 50), numbered(tmp_path, "b.csv", 50, 54)
+    first = read_corpus(path, validation_fraction=0.2, seed=7, say=lambda line: None)
+    write_split(tmp_path / "split.jsonl", first)
+    said, arguments = [], {"split_file": tmp_path / "split.jsonl", "say": lambda line: said.append(line)}
+    tables = read_corpus(path, validation_fraction=0, **arguments)
+    assert list(tables) == list(first) and all(tables[split].equals(first[split]) for split in first)
+    assert without_scheme(said) == [
+        f"{path}: 50 sentences split as {tmp_path}/split.jsonl says: 35 train, 10 validation, 5 test"
+    ]
+    with pytest.raises(InputError, match=f"^{other}:2: 4 of 4 sentences are not in {tmp_path}/split.jsonl or have"):
+        read_corpus(other, **arguments)
+    write_split(tmp_path / "split.jsonl", {"train": first["train"]})
+    with pytest.raises(InputError, match=f"^{path}:[0-9]+: 15 of 50 sentences are not in"):
+        read_corpus(path, **arguments)
+    write_split(tmp_path / "split.jsonl", {"train": pa.concat_tables(first.values())})
+    with pytest.raises(InputError, match=f"^{tmp_path}/split.jsonl: no sentence of {path} is in validation, give ano"):
+        read_corpus(path, **arguments)
+
+
+def test_a_recorded_split_beside_given_files(tmp_path):
+    path, other = numbered(tmp_path, "a.csv", 0, 20), numbered(tmp_path, "b.csv", 0, 4)
+    first = read_corpus(path, other, say=lambda line: None)
+    assert [len(table) for table in first.values()] == [18, 4, 2]
+    write_split(tmp_path / "split.jsonl", first)
+    tables = read_corpus(path, other, split_file=tmp_path / "split.jsonl", say=lambda line: None)
+    assert list(tables) == list(first) and all(tables[split].equals(first[split]) for split in first)
+
+
+DOCUMENTS = "Sentence #,Word,Doc,Tag\n" + "".join(
+    f"{n},word{n},{n // 5},B-x\n,is,{n // 5 if n % 3 else ''},O\n" for n in range(50)
+)
+
+
+def test_documents_are_read_and_stay_together(write):
+    path = write("a.csv", DOCUMENTS)
+    table = read_sentences(path, group_column="Doc", say=lambda line: None)
+    assert table.schema == SCHEMA.append(pa.field("group", pa.string()))
+    assert table["group"].to_pylist() == [str(n // 5) for n in range(50)]
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert read_sentences(frame, group_column="Doc", say=lambda line: None)["group"].equals(table["group"])
+    lines = [f'{{"tokens": ["word{n}", "is"], "tags": ["B-x", "O"], "meta": {n // 5}}}\n' for n in range(50)]
+    jsonl = write("a.jsonl", "".join(lines))
+    assert read_sentences(jsonl, group_column="meta", say=lambda line: None)["group"].equals(table["group"])
+    parts = [set(part["group"].to_pylist()) for part in read_corpus(path, group_column="Doc", say=str).values()]
+    assert [len(part) for part in parts] == [8, 1, 1] and len(set.union(*parts)) == 10
+    given = numbered(path.parent, "b.csv", 90, 95)
+    tables = read_corpus(path, given, test_fraction=0, group_column="Doc", say=lambda line: None)
+    assert tables["validation"].schema == SCHEMA  # documents matter where sentences are split off
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", DOCUMENTS.replace("Doc", "doc"), "{path}:1: no column 'Doc', there are 'Sentence #', 'Word',"),
+        ("a.csv", "Sentence #,Word,Doc,Tag\n1,a,x,O\n,b,y,O\n",
+         "{path}:3: group 'y' within a sentence of group 'x', a sentence is in one document"),
+        ("a.csv", "Sentence #,Word,Doc,Tag\n1,a,x,O\n2,b,,O\n", "{path}:3: no group, '', write the document on"),
+        ("a.jsonl", '{"tokens": ["a"], "tags": ["O"]}', "{path}:1: no field `Doc` for its document, write a string"),
+        ("a.jsonl", '{"tokens": ["a"], "tags": ["O"], "Doc": null}', "{path}:1: `Doc` is no document, None, write"),
+        ("a.jsonl", '{"tokens": ["a"], "tags": ["O"], "Doc": "\\ud83d"}', "{path}:1: `Doc` is no document, '\\ud"),
+        ("a.conll", CONLL, "--group_column Doc: {path} is CoNLL, give a word CSV or JSON lines"),
+    ],
+)  # fmt: skip
+def test_documents_that_are_not_told(write, name, content, message):
+    path = write(name, content)
+    with pytest.raises(InputError) as error:
+        read_corpus(path, group_column="Doc", say=lambda line: None)
+    assert str(error.value).startswith(message.format(path=path)) and "\n" not in str(error.value)
+    with pytest.raises(InputError, match="^--group_column Doc: give a word CSV or JSON lines, not --dataset_name$"):
+        read_corpus(dataset_name=str(path.parent / "saved"), group_column="Doc")
+    with pytest.raises(
+        InputError, match="^--group_column Word: the same as --word_column, name two different columns$"
+    ):
+        read_corpus(write("b.csv", DOCUMENTS), group_column="Word", say=lambda line: None)
 
 
 def test_given_files_stay_whole_and_a_fraction_of_zero_leaves_test_out(tmp_path):

@@ -13,6 +13,7 @@ from standin_hub import StandInHub
 
 import run_ner
 from ner_data import InputError
+from ner_eval.score import score_files
 from ner_model.arguments import OWNED, training_flags
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +61,15 @@ def lines_of(path):
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
+def assert_the_files_give_the_same_scores(directory):
+    """Final figures and those recomputed from the predictions are equal to the last digit."""
+    metrics = json.loads((directory / "metrics.json").read_text())
+    for split in ("validation", "test"):
+        again = score_files(str(directory / f"{split}_predictions.jsonl"), say=lambda *_: None)
+        for key, value in again.items():
+            assert metrics[split][key] == value, (split, key)
+
+
 def test_every_word_is_labelled_and_said_to_be(finished):
     directory, out, _ = finished
     metrics = json.loads((directory / "metrics.json").read_text())
@@ -96,6 +106,7 @@ def test_scores_are_those_of_the_predictions(finished):
         sentences = lines_of(directory / f"{split}_predictions.jsonl")
         gold, predicted = ([s[key] for s in sentences] for key in ("tags", "predicted"))
         assert metrics[split]["f1"] == f1_score(gold, predicted, mode="strict", scheme=IOB2, zero_division=0)
+    assert_the_files_give_the_same_scores(directory)
     assert "test, strict entity scores (used once, by the chosen model)" in out
     assert f"{metrics['test']['f1']:.4f}" in out
     assert "epoch  train loss" in out
@@ -104,6 +115,8 @@ def test_scores_are_those_of_the_predictions(finished):
 def test_the_directory_is_a_plain_model(finished):
     directory, _, _ = finished
     names = {path.name for path in directory.iterdir() if path.is_file()}
+    assert {"report.html", "errors.csv", "split.jsonl"} <= names
+    assert json.loads((directory / "config.json").read_text())["ner_decoding"] == "viterbi"
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "metrics.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl", ".part"))]
     serve = transformers.pipeline("token-classification", model=str(directory), aggregation_strategy="simple")
@@ -131,6 +144,7 @@ def test_two_processes_and_the_launchers_precision(corpus, bert_dir, tmp_path):
     for split in ("validation", "test"):
         sentences = lines_of(tmp_path / "two" / f"{split}_predictions.jsonl")
         assert sum(len(s["predicted"]) for s in sentences) == metrics["words"][split] == metrics[split]["words"]
+    assert_the_files_give_the_same_scores(tmp_path / "two")
 
 
 def test_from_scratch_without_a_test_split(corpus, tmp_path, monkeypatch):

@@ -142,7 +142,7 @@ def test_every_word_is_owned_once_whatever_it_is(tokenizers_by_family, data):
 
 
 def test_words_one_by_one_are_the_words_of_a_sentence(encoder_dir):
-    """What makes it right to tokenise each distinct word once, for every family; the library's own way is the oracle."""
+    """What makes it right to tokenise each distinct word once, for every family; the library's own way is oracle."""
     tokenizer = load_tokenizer(encoder_dir, [])
     texts = [
         "Angela Merkel didn't visit U.S. bases in São Paulo ( Brazil ) , she said .".split(),

@@ -53,21 +53,21 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
     Raises InputError, with the line, for what is not JSON or has none of the layouts, for a line without its group,
     and for a span that does not lie on words, unless `repair`: then it is adjusted or dropped, and counted.
     """
-    faults, skipped, groups = [], [], []
+    faults, skipped = [], []
     sentences = _sentences(path, read_text(path, say), repair, group_column, faults, skipped)
     parts = []
     while some := list(islice(sentences, AT_ONCE)):
-        groups += [sentence.group for sentence in some]
         lengths = np.array([len(sentence.tokens) for sentence in some])
         lines = np.array([sentence.line for sentence in some])
-        parts.append((_strings(path, some, 1), _strings(path, some, 2), lengths, np.repeat(lines, lengths)))
+        groups = pa.array([sentence.group for sentence in some], pa.string())
+        parts.append((_strings(path, some, 1), _strings(path, some, 2), lengths, np.repeat(lines, lengths), groups))
     if skipped:
         say(f"{path}:{skipped[0]}: {counted(len(skipped), 'line')} with the answer reject or ignore skipped")
     if faults:
         say(f"{path}:{faults[0][0]}: {_summary(faults)}")
     if not parts:
         raise InputError(f"{path}: no words, give a file with at least one sentence")
-    tokens, tags, lengths, lines = zip(*parts, strict=True)
+    tokens, tags, lengths, lines, groups = zip(*parts, strict=True)
     starts = np.append(0, np.cumsum(np.concatenate(lengths))[:-1])
     return Words(
         path,
@@ -75,7 +75,7 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
         pa.concat_arrays(tags),
         starts,
         np.concatenate(lines),
-        None if group_column is None else pa.array(groups, pa.string()),
+        None if group_column is None else pa.concat_arrays(groups),
         tuple((line, f"span {list(fault.span)} {fault.what}") for line, fault in faults),
     )
 
@@ -106,7 +106,7 @@ def _sentences(path, data, repair, group_column, faults, skipped):
 def _group(place, record, key):
     """The document that a line is from."""
     group = record.get(key)
-    if not isinstance(group, str | int) or isinstance(group, bool) or not str(group).strip():
+    if type(group) not in (str, int) or not str(group).strip() or not str(group).isprintable():
         what = f"`{key}` is no document, {shown(group)}" if key in record else f"no field `{key}` for its document"
         raise InputError(f"{place}: {what}, write a string or a number")
     return str(group)
