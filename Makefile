@@ -8,7 +8,7 @@ FLAGS = --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
 	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
 	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
 
-.PHONY: help train test soak push audit score compare report suspects sample baselines results lint clean
+.PHONY: help train test soak predict push audit score compare report suspects sample baselines results lint clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,6 +23,9 @@ test: $(VENV)/.tests ## run the tests (a few minutes, no network)
 
 soak: $(VENV)/.tests ## run the longer tests
 	$(PY) -m pytest -q -m soak $(ARGS)
+
+predict: $(VENV)/.run ## tag a file: make predict MODEL=runs/... ARGS="text.txt --output tagged.jsonl"
+	$(PY) -m ner_eval.predict --model $(MODEL) $(ARGS)
 
 push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_model_id me/my-ner"
 	$(PY) -m ner_eval.publish --model $(MODEL) $(ARGS)

@@ -135,8 +135,10 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
     import transformers
 
     from ner_data.windows import encode, say_encoded, say_first_sentence
+    from ner_eval.parity import check_parity, parity_lines
     from ner_eval.results import save_results
     from ner_eval.score import ComputeMetrics, score
+    from ner_eval.word_rules import fitting_rule
     from ner_model.batching import WindowCollator, count_labelled
     from ner_model.trainable import freeze_encoder
     from ner_model.trainer import NerTrainer, WordLoss, training_facts
@@ -152,7 +154,8 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
     args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
     say(f"precision: {precision}")
     transformers.set_seed(recipe.seed)
-    tokenizer = load_tokenizer(recipe.model, flat(tables["train"]["tokens"]).to_pylist())
+    train_words = flat(tables["train"]["tokens"]).to_pylist()
+    tokenizer = load_tokenizer(recipe.model, train_words)
     model = load_model(recipe.model, tokenizer, names, keep_head)
     if recipe.train_head_only:
         say("training {:,} of {:,} parameters: the head alone".format(*freeze_encoder(model)))
@@ -188,7 +191,14 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
     for split in list(windows)[1:]:
         prediction = trainer.predict(windows[split])
         scored[split] = score(prediction, names, recipe.decoding, sentences=tables[split], training=tables["train"])
-    model.config.ner_decoding = recipe.decoding  # stored with the model: who serves it reads tags as they were scored
+    model.config.update(  # stored with the model, so that it is served as it was evaluated
+        {
+            "ner_decoding": recipe.decoding,
+            "ner_max_length": length,
+            "ner_stride": recipe.stride,
+            "ner_words": fitting_rule(train_words)[0],
+        }
+    )
     save_model(trainer, args.output_dir)
     if MAIN_PROCESS:
         save_results(
@@ -205,6 +215,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
             audit=audit,
             history=trainer.state.log_history,
         )
+        say("\n".join(parity_lines(check_parity(args.output_dir, tables[split], names))))
     return args.output_dir
 
 

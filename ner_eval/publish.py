@@ -2,6 +2,8 @@
 
     python -m ner_eval.publish --model runs/my-run --hub_model_id me/my-ner
     python -m ner_eval.publish --model runs/my-run --hub_model_id me/my-ner --no_hub_private_repo
+    python -m ner_eval.publish --model runs/my-run --hub_model_id me/my-ner --onnx
+    python -m ner_eval.publish --model runs/my-run --hub_model_id me/my-ner --onnx_int8 --test_file test.csv
 
 The token is --hub_token, else HF_TOKEN, else the one that `hf auth login` stored. A repository that exists already
 keeps its visibility. Exit code: 0 published, 1 the push failed (the local model is untouched), 2 a user's mistake.
@@ -26,6 +28,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from ner_data import InputError
 from ner_eval.card import address_card
+from ner_eval.onnx_runtime import MODEL, check_weights
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 
@@ -36,6 +39,7 @@ PUBLISHED = (
     "config.json",
     "metrics.json",
     *WEIGHTS,
+    MODEL,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -137,6 +141,7 @@ def publish(directory: str | Path, hub_model_id: str, *, private: bool = True, t
     """
     check_name(hub_model_id)
     files = files_to_publish(directory)
+    check_weights(directory)
     api = HfApi()
     failure = "no login"
     try:
@@ -169,7 +174,7 @@ def _is_published(name: str) -> bool:
 
 def _addition(path: Path, hub_model_id: str, token: str) -> CommitOperationAdd:
     """The upload of one file; the card's code gets the address it will be found at. Raises ValueError on a token."""
-    if path.suffix == ".safetensors":
+    if path.suffix in (".safetensors", ".onnx"):
         return CommitOperationAdd(path.name, path)
     content = path.read_bytes()
     if token.encode() in content:
@@ -255,6 +260,31 @@ class _Arguments(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {re.sub(r'hf_[A-Za-z0-9]+', '***', message)}\n")
 
 
+def _check_onnx(options):
+    """The labelled sentences of --test_file, or None. Raises InputError, also for packages that are missing."""
+    if options.test_file and not options.onnx_int8:
+        raise InputError(f"--test_file {options.test_file}: measures --onnx_int8, give that too or leave it out")
+    if not (options.onnx or options.onnx_int8):
+        return check_weights(options.model)
+    from ner_data.read import read_sentences
+    from ner_eval.onnx_export import check_packages
+
+    check_packages()
+    return read_sentences(options.test_file) if options.test_file else None
+
+
+def _add_onnx(options, sentences):
+    """Write the directory's model.onnx, if a flag asks for it. Raises PublishError; then nothing has been pushed."""
+    if not (options.onnx or options.onnx_int8):
+        return
+    from ner_eval.onnx_export import ExportError, export_onnx
+
+    try:
+        export_onnx(options.model, int8=options.onnx_int8, sentences=sentences)
+    except (ExportError, InputError) as error:
+        raise PublishError(f"{error}; nothing was pushed") from None
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = _Arguments(prog="python -m ner_eval.publish", description=__doc__.splitlines()[0], allow_abbrev=False)
@@ -262,11 +292,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--hub_model_id", required=True, help="where to publish it: user/name")
     parser.add_argument("--hub_token", help="default: HF_TOKEN, else the stored login")
     parser.add_argument("--no_hub_private_repo", action="store_true", help="a new repository is public")
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--onnx", action="store_true", help=f"add {MODEL} for onnxruntime, fp32")
+    formats.add_argument("--onnx_int8", action="store_true", help=f"add {MODEL} for onnxruntime, int8")
+    parser.add_argument("--test_file", help="labelled words, to measure what --onnx_int8 costs")
     options = parser.parse_args(arguments)
     private = not options.no_hub_private_repo
     try:
         check_name(options.hub_model_id)
-        files = files_to_publish(options.model)
+        files_to_publish(options.model)
+        sentences = _check_onnx(options)
     except InputError as mistake:
         print(f"{parser.prog}: {mistake}", file=sys.stderr)
         return 2
@@ -275,10 +310,11 @@ def main(arguments: list[str] | None = None) -> int:
     except PublishError as error:
         print(f"{parser.prog}: {error}; {_retry(options.model, options.hub_model_id, private)}", file=sys.stderr)
         return 1
-    print(f"Publishing {options.model} to {hub_model_id}")
-    for path in files:
-        print(f"  {path.stat().st_size:>13,} bytes  {path.name}", flush=True)
     try:
+        _add_onnx(options, sentences)
+        print(f"Publishing {options.model} to {hub_model_id}")
+        for path in files_to_publish(options.model):
+            print(f"  {path.stat().st_size:>13,} bytes  {path.name}", flush=True)
         address = publish(options.model, hub_model_id, private=private, token=options.hub_token)
     except PublishError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)

@@ -64,7 +64,7 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         run = os.path.join(directory, f"run-{fold}")
         command = [sys.executable, str(RECIPE), *flags, "--seed", str(seed), "--output_dir", run, "--tag_scheme", "BIO"]
         command += [f"--{name}_file={os.path.join(directory, f'{name}-{fold}.jsonl')}" for name in files]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
             raise InputError(f"run {fold + 1} of {folds} failed with exit code {done.returncode}: {last}")

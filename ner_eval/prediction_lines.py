@@ -1,0 +1,136 @@
+"""What a prediction writes, by the suffix of the file: JSON lines, the CSV with a column more, CoNLL columns.
+
+    .jsonl, .ndjson, .json    {"text": ..., "tokens": [...], "tags": [...], "spans": [...]} and the input's own fields
+    .csv, .tsv                the rows of the CSV read, and a column `Predicted`; of other input, sentence, word, tag
+    .conll, .iob2, ...        the lines of the CoNLL file read, and a column; of other input, word, tab, tag
+
+A sentence is a number of whole lines, known before it is predicted: so a file that was cut short can be continued.
+"""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from ner_data import InputError
+from ner_data.read import FORMATS
+from ner_data.text_file import shown
+from ner_eval.recognizer import character_spans
+
+PREDICTED = "Predicted"  # the column's name
+OWN = ("tags", "spans")  # JSON fields that are written; the input's are kept as `given_tags` and `given_spans`
+
+
+def output_format(path):
+    """A key of `ner_data.read.FORMATS` for an output path; JSON lines for None, which is standard output.
+
+    Raises:
+        InputError: the suffix says no format.
+    """
+    if path is None:
+        return "jsonl"
+    for name, suffixes in FORMATS.items():
+        if Path(path).suffix.lower() in suffixes and not path.endswith(".txt"):
+            return name
+    known = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes if suffix != ".txt")
+    raise InputError(f"--output {path}: no format has the suffix {Path(path).suffix!r}, give one of {known}")
+
+
+class Lines:
+    """`Record` and its prediction -> lines.
+
+    Args:
+        source: `ner_eval.records.Source`.
+        path: of the output, or None.
+
+    Raises:
+        InputError: the output's suffix says no format, or the CSV read has a column `Predicted`.
+    """
+
+    def __init__(self, source, path):
+        self.format, self.source = output_format(path), source
+        self.repeats = self.format == source.format and self.format != "jsonl"  # the rows read are written again
+        self.separator = "\t" if self.format == "conll" or str(path).lower().endswith(".tsv") else ","
+        if self.repeats and self.format == "word_csv" and PREDICTED in source.names:
+            raise InputError(f"{source.path}: has a column {PREDICTED} already, rename it, or write a .jsonl file")
+
+    def header(self):
+        """The lines before the first sentence, as text."""
+        if self.format != "word_csv":
+            return ""
+        if self.repeats:
+            return f"{self.source.header}{self.source.separator}{PREDICTED}\n"
+        return self.separator.join(("Sentence #", "Word", PREDICTED)) + "\n"
+
+    def count(self, record):
+        """How many lines a sentence takes."""
+        if self.format == "jsonl":
+            return 1
+        if self.repeats:
+            return sum(row.text.count("\n") + 1 for row in record.rows)
+        return len(record.words) + (self.format == "conll")
+
+    def check(self, record):
+        """Raise InputError for a word that the output's format cannot hold."""
+        if self.format == "jsonl" or self.repeats:
+            return
+        marks = "\t\n\r" if self.format == "conll" else "\n\r"
+        for word in record.tokens:
+            if any(mark in word for mark in marks):
+                what = f"{self.source.path}:{record.line}: a word with a tab or a line end, {shown(word)}"
+                raise InputError(f"{what}, which --output cannot hold, write a .jsonl file")
+
+    def write(self, number, record, tags, spans):
+        """The lines of a sentence as text.
+
+        Args:
+            number: of the sentence in the input, from 0.
+            record: `Record`.
+            tags: list of str, one per word.
+            spans: list of (first word, end of words, type, score).
+
+        Raises:
+            InputError: as `check` says.
+        """
+        self.check(record)
+        if self.format == "jsonl":
+            return json.dumps(_json_fields(record, tags, spans), ensure_ascii=False) + "\n"
+        if self.repeats:
+            return self._repeated(record, tags)
+        if self.format == "conll":
+            return "".join(f"{word}\t{tag}\n" for word, tag in zip(record.tokens, tags, strict=True)) + "\n"
+        return self._csv_rows(number, record.tokens, tags)
+
+    def is_of(self, number, record, text):
+        """Whether `text` is what `write` makes of a sentence, whatever its tags are."""
+        if self.format == "jsonl":
+            try:
+                return json.loads(text)["tokens"] == record.tokens
+            except (ValueError, KeyError, TypeError):
+                return False
+        bare = self.write(number, record, [""] * len(record.words), [])
+        written, expected = text.splitlines(), bare.splitlines()
+        return len(written) == len(expected) and all(map(str.startswith, written, expected))
+
+    def _repeated(self, record, tags):
+        text, tags = [], iter(tags)
+        for row in record.rows:
+            text.append(f"{row.text}{self.source.separator}{next(tags)}\n" if row.is_word else f"{row.text}\n")
+        return "".join(text)
+
+    def _csv_rows(self, number, tokens, tags):
+        text = io.StringIO()
+        rows = csv.writer(text, delimiter=self.separator, lineterminator="\n")
+        for place, row in enumerate(zip(tokens, tags, strict=True)):
+            rows.writerow([f"Sentence: {number + 1}" if place == 0 else "", *row])
+        return text.getvalue()
+
+
+def _json_fields(record, tags, spans):
+    given = record.fields or {}
+    fields = {f"given_{key}" if key in OWN else key: value for key, value in given.items()}
+    if not record.rows and (record.fields is None or "text" in given):
+        fields["text"] = record.text
+    fields["tokens"], fields["tags"] = record.tokens, tags
+    fields["spans"] = character_spans(record.text, record.words, spans)
+    return fields

@@ -1,0 +1,255 @@
+"""A trained model in use: text or words -> tags and entities, as they were evaluated.
+
+    from ner_eval.recognizer import Recognizer
+
+    ner = Recognizer("runs/my-run")
+    ner("Angela Merkel visited Paris.")["spans"]
+
+What is needed beside the weights stands in the model's config.json: `ner_words` (how text becomes words, a key of
+`word_rules.RULES`, "plain" if absent), `ner_decoding` ("argmax" if absent), `ner_max_length` and `ner_stride` (the
+windows; the model's limit and 16 if absent). With runtime="onnx" torch is never imported.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ner_data import InputError
+from ner_data.labels import IGNORED
+from ner_data.windows import encode, join_windows
+from ner_eval.calibration import entity_confidence
+from ner_eval.decode import DECODINGS, decode, tag_sentences
+from ner_eval.span_counts import find_spans, label_parts
+from ner_eval.word_rules import RULES, words_of
+from ner_model.load import read_config
+
+RUNTIMES = ("torch", "onnx")
+STRIDE = 16  # the recipe's default
+
+
+class Labelled(NamedTuple):
+    """Sentences as the model sees them: a list per sentence of each."""
+
+    tags: list  # of str, one per word
+    confidence: list  # of float, the probability of each tag, to six digits
+    spans: list  # of (first word, end of words, type, score): the strict reading of the tags; score is
+    # `calibration.entity_confidence`, to six digits
+
+
+class Settings(NamedTuple):
+    """What a model's config.json says beyond its weights."""
+
+    names: list  # label names in the order of their ids
+    rule: str  # a key of `word_rules.RULES`
+    decoding: str  # one of `decode.DECODINGS`
+    max_length: int | None  # subwords in a window; None: the model's limit
+    stride: int  # words of context on each side of a join
+
+
+class Recognizer:
+    """A token classifier with its tokenizer, words, windows and decoding.
+
+    Args:
+        model: a directory, or a name on the Hub.
+        runtime: "torch", or "onnx": onnxruntime runs the directory's `model.onnx` (`ner_eval.onnx_export`).
+        no_bf16: fp32 also on hardware that is made for bf16 (runtime "torch").
+
+    Raises:
+        InputError: the model cannot be loaded, or is no named-entity recogniser.
+
+    Attributes:
+        settings: `Settings`.
+        precision: what it computes in, in words.
+        subwords, padding: positions that the model has read so far, and how many of them were padding.
+    """
+
+    def __init__(self, model, runtime="torch", no_bf16=False):
+        if runtime not in RUNTIMES:
+            raise InputError(f"--runtime {runtime}: give one of {', '.join(RUNTIMES)}")
+        self.settings = read_settings(model)
+        self.parts = label_parts(self.settings.names)
+        if runtime == "onnx":
+            from ner_eval.onnx_runtime import OnnxModel
+
+            self.model = OnnxModel(model)
+        else:
+            from ner_eval.torch_runtime import TorchModel
+
+            self.model = TorchModel(model, self.settings.names, no_bf16)
+        self.tokenizer, self.precision = self.model.tokenizer, self.model.precision
+        self.max_length = min(self.settings.max_length or self.model.limit, self.model.limit)
+        self.subwords = self.padding = 0
+
+    def __call__(self, text):
+        """The entities of a text, or of each text in a list.
+
+        Returns:
+            {"text": str, "tokens": [str], "tags": [str], "spans": [...]}, or a list of these. A span is {"start",
+            "end", "type", "text", "score"}: `start` and `end` count characters, and `text[start:end]` is its text.
+
+        Raises:
+            ValueError: a text is not a string, or holds half a surrogate pair.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        for one in texts:
+            check_text(one)
+        words = [words_of(one, self.settings.rule) for one in texts]
+        labelled = self.label([[t[a:b] for a, b in w] for t, w in zip(texts, words, strict=True)])
+        found = [
+            {"text": t, "tokens": [t[a:b] for a, b in w], "tags": tags, "spans": character_spans(t, w, spans)}
+            for t, w, tags, spans in zip(texts, words, labelled.tags, labelled.spans, strict=True)
+        ]
+        return found[0] if isinstance(text, str) else found
+
+    def label(self, sentences):
+        """Tags of sentences that are words already.
+
+        Args:
+            sentences: list of lists of strings; a sentence may be empty, and of any length.
+
+        Returns:
+            `Labelled`.
+        """
+        lengths = np.array([len(words) for words in sentences], np.int64)
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        if offsets[-1] == 0:
+            return Labelled(*([[] for _ in sentences] for _ in Labelled._fields))
+        rows = self.scores(sentences)
+        ids = decode(rows, offsets, self.settings.names, self.settings.decoding)
+        probabilities = np.exp(rows[np.arange(len(ids)), ids].astype(np.float64)).round(6)
+        found = find_spans(ids, offsets, self.parts)
+        scores = entity_confidence(probabilities, found).round(6).tolist()
+        spans = [[] for _ in sentences]
+        sentence_of = np.searchsorted(offsets, found.begin, side="right") - 1
+        for sentence, begin, end, type_, score in zip(sentence_of, *found, scores, strict=True):
+            first = offsets[sentence]
+            spans[sentence].append((int(begin - first), int(end - first), self.parts.names[type_], score))
+        confidence = [probabilities[a:b].tolist() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        return Labelled(tag_sentences(ids, offsets, self.settings.names), confidence, spans)
+
+    def scores(self, sentences):
+        """The log-probabilities of each word's labels.
+
+        Args:
+            sentences: list of lists of strings, at least one word in all.
+
+        Returns:
+            float32 array (words, labels), in order.
+        """
+        names = self.settings.names
+        table = pa.table(
+            {
+                "tokens": pa.array(sentences, pa.list_(pa.string())),
+                "tags": pa.array([[names[0]] * len(words) for words in sentences], pa.list_(pa.string())),
+            }
+        )
+        windows = encode(table, self.tokenizer, names, self.max_length, self.settings.stride).table
+        with self.model.computing():
+            parts = [self._batch(windows, batch) for batch in batches(windows, self.model.batch_subwords)]
+        return join_windows(*zip(*parts, strict=True))[0]
+
+    def _batch(self, windows, batch):
+        """The windows of a batch -> what `join_windows` takes: rows, gold, sentence, first word."""
+        columns = [windows[name].combine_chunks() for name in ("input_ids", "labels")]
+        begins = columns[0].offsets.to_numpy()
+        ids, labels = (column.values.to_numpy() for column in columns)
+        lengths = begins[batch + 1] - begins[batch]
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        source = np.concatenate([np.arange(begins[k], begins[k + 1]) for k in batch])
+        padded = np.full(mask.shape, self.tokenizer.pad_token_id, np.int64)
+        padded[mask] = ids[source]
+        owned = np.zeros(mask.shape, bool)
+        owned[mask] = labels[source] != IGNORED
+        self.subwords += mask.size
+        self.padding += mask.size - len(source)
+        found = log_softmax(self.model.forward(padded, mask.astype(np.int64))[owned])
+        counts = owned.sum(axis=1)
+        place = np.arange(counts.max()) < counts[:, None]
+        rows = np.zeros((*place.shape, found.shape[-1]), np.float32)
+        rows[place] = found
+        gold = np.where(place, 0, IGNORED)
+        return rows, gold, *(windows[name].to_numpy()[batch] for name in ("sentence", "first_word"))
+
+
+def read_settings(model):
+    """The `Settings` of a model, without loading it.
+
+    Raises:
+        InputError: there is no such model, it is no token classifier, its labels are not O, B- and I-, or a setting
+            has a value that this program does not know.
+    """
+    config = read_config(model)
+    if not any("ForTokenClassification" in name for name in config.get("architectures") or []):
+        raise InputError(f"--model {model}: no token classifier; give the directory of a finished run")
+    try:
+        names = [name for _, name in sorted((int(i), name) for i, name in config["id2label"].items())]
+        label_parts(names)
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"--model {model}: its config.json has no usable id2label ({error}); save BIO labels"
+        ) from None
+    settings = Settings(
+        names,
+        config.get("ner_words", "plain"),
+        config.get("ner_decoding", "argmax"),
+        config.get("ner_max_length"),
+        config.get("ner_stride", STRIDE),
+    )
+    for key, value, choices in (("words", settings.rule, RULES), ("decoding", settings.decoding, DECODINGS)):
+        if value not in choices:
+            known = ", ".join(choices)
+            raise InputError(f"--model {model}: ner_{key} in its config.json is {value!r}, not one of {known}")
+    for key, value, least in (("max_length", settings.max_length or 8, 8), ("stride", settings.stride, 0)):
+        if type(value) is not int or value < least:
+            raise InputError(f"--model {model}: ner_{key} in its config.json is {value!r}, not {least} or more")
+    return settings
+
+
+def batches(windows, subwords):
+    """Windows of similar length together, longest first, at most `subwords` positions in a batch.
+
+    Yields int arrays of window numbers. A window that is longer than `subwords` is a batch of its own.
+    """
+    begins = windows["input_ids"].combine_chunks().offsets.to_numpy()
+    lengths = np.diff(begins)
+    order = np.argsort(-lengths, kind="stable")
+    begin = 0
+    while begin < len(order):
+        size = max(1, subwords // int(lengths[order[begin]]))
+        yield order[begin : begin + size]
+        begin += size
+
+
+def log_softmax(logits):
+    """Log-probabilities of float32 logits (words, labels)."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def character_spans(text, words, spans):
+    """Spans of words as spans of characters.
+
+    Args:
+        text: str.
+        words: list of (start, end) in characters.
+        spans: list of (first word, end of words, type, score).
+
+    Returns:
+        list of {"start", "end", "type", "text", "score"}.
+    """
+    found = []
+    for first, last, type_, score in spans:
+        start, end = words[first][0], words[last - 1][1]
+        found.append({"start": start, "end": end, "type": type_, "text": text[start:end], "score": score})
+    return found
+
+
+def check_text(text):
+    """Raise ValueError for what is no string, and for half a surrogate pair, which no tokenizer takes."""
+    if not isinstance(text, str):
+        raise ValueError(f"a text is a string, not {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half a surrogate pair at character {error.start}; write the whole character") from None

@@ -1,0 +1,49 @@
+"""A saved model behind torch."""
+
+from contextlib import contextmanager
+
+import torch
+
+from ner_model.load import load_model, load_tokenizer, subword_limit
+from ner_model.precision import choose_precision
+
+CPU_BATCH = 1024  # subwords in a batch, padding included: measured, larger ones only add padding
+GPU_BATCH = 16384
+
+
+class TorchModel:
+    """The model on a GPU if there is one, in bf16 where the hardware is made for it.
+
+    Args:
+        name: a directory, or a name on the Hub.
+        names: its label names in the order of their ids.
+        no_bf16: fp32 in any case.
+
+    Raises:
+        InputError: it cannot be loaded.
+
+    Attributes:
+        tokenizer: as `ner_model.load.load_tokenizer` gives it.
+        limit: subwords in a window at most.
+        batch_subwords: in a batch at most.
+        bf16: whether it computes in bf16; `precision`: the same in words.
+    """
+
+    def __init__(self, name, names, no_bf16=False):
+        self.tokenizer = load_tokenizer(name, [])
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.batch_subwords = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
+        self.model = load_model(name, self.tokenizer, names, keep_head=True).eval().to(self.device)
+        self.limit = subword_limit(self.tokenizer, self.model)
+        self.bf16, self.precision = choose_precision(asked=False, refused=no_bf16)
+
+    @contextmanager
+    def computing(self):
+        """Around the batches of a block: in bf16, the weights are converted once for all of them."""
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            yield
+
+    def forward(self, input_ids, attention_mask):
+        """int64 arrays (windows, subwords) -> logits, float32 array (windows, subwords, labels)."""
+        ids, mask = (torch.from_numpy(array).to(self.device) for array in (input_ids, attention_mask))
+        return self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()

@@ -1,0 +1,498 @@
+"""Prediction: words of running text, exact offsets, every input and output, resuming, several processes, mistakes."""
+
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from families import TEXT as FAMILY_TEXT
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks import bench_predict
+from ner_data.labels import flat
+from ner_data.read import read_sentences
+from ner_eval import predict as predicting
+from ner_eval.predict import blocks, main
+from ner_eval.recognizer import Recognizer, character_spans, log_softmax, read_settings
+from ner_eval.records import Source
+from ner_eval.word_rules import RULES, fitting_rule, words_of
+from ner_model.load import load_model, load_tokenizer, subword_limit
+
+ROOT = Path(__file__).parent.parent
+NAMES = ["O", "B-geo", "I-geo", "B-per", "I-per"]
+TEXT = "Angela  Merkel\tvisited Paris 🇫🇷 on Monday."
+PIECES = [
+    "\t",
+    "  ",
+    "\u00a0",
+    "\u2028",
+    "e\u0301",
+    "नमस्ते",
+    "東京",
+    "שלום",
+    "\u202e",
+    "👨\u200d👩\u200d👧",
+    "U.S.",
+    "'s",
+    "n't",
+    "10,000",
+]
+
+
+def save_classifier(encoder, directory, **settings):
+    """A token classifier on a tiny encoder, its head random and centred so that all labels occur."""
+    tokenizer = load_tokenizer(encoder, [])
+    torch.manual_seed(3)
+    model = load_model(encoder, tokenizer, NAMES, keep_head=False).eval()
+    torch.nn.init.normal_(model.classifier.weight, std=4.0)
+    batch = tokenizer([text.split() for text in FAMILY_TEXT[:6]], is_split_into_words=True, padding=True)
+    ids, mask = torch.tensor(batch["input_ids"]), torch.tensor(batch["attention_mask"])
+    with torch.no_grad():
+        model.classifier.bias -= model(input_ids=ids, attention_mask=mask).logits[mask.bool()].mean(0)
+    subword_limit(tokenizer, model)
+    for key, value in settings.items():
+        setattr(model.config, key, value)
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def saved(bert_dir, tmp_path_factory):
+    return save_classifier(bert_dir, tmp_path_factory.mktemp("saved"), ner_words="treebank")
+
+
+@pytest.fixture(scope="module")
+def ner(saved):
+    return Recognizer(saved)
+
+
+def tokens_of(text, rule):
+    return [text[start:end] for start, end in words_of(text, rule)]
+
+
+# words of running text
+
+
+@pytest.mark.parametrize(
+    "text, plain, treebank",
+    [
+        ("He didn't go.", "He didn ' t go .", "He did n't go ."),
+        ("Ada's U.S.-led men", "Ada ' s U . S . - led men", "Ada 's U.S.-led men"),
+        ("Mr. J. Smith, at 10:30 a.m.", "Mr . J . Smith , at 10 : 30 a . m .", "Mr. J. Smith , at 10:30 a.m."),
+        ("$10,000 -- 3.5%...", "$ 10 , 000 - - 3 . 5 % . . .", "$ 10,000 -- 3.5 % ..."),
+        ("The end.And O'Brien’s", "The end . And O ' Brien ’ s", "The end . And O'Brien ’s"),
+        ("e\u0301te\u0301 👨\u200d👩\u200d👧🇫🇷", None, "e\u0301te\u0301 👨\u200d👩\u200d👧 🇫🇷"),
+        ("नमस्ते שלום, 東京", None, "नमस्ते שלום , 東京"),
+        ("Jakob 's `` n't '' 'll", None, "Jakob 's `` n't '' 'll"),
+        (" \t\u00a0\u2003 ", "", ""),
+    ],
+)
+def test_the_word_rules(text, plain, treebank):
+    assert tokens_of(text, "treebank") == treebank.split()
+    assert plain is None or tokens_of(text, "plain") == plain.split()
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.one_of(st.text(), st.sampled_from(PIECES))).map("".join))
+def test_every_character_but_white_space_is_in_one_word(text):
+    for rule in RULES:
+        words = words_of(text, rule)
+        covered = [place for start, end in words for place in range(start, end)]
+        assert covered == [place for place, character in enumerate(text) if not character.isspace()]
+
+
+def test_the_rule_that_fits_the_training_words():
+    words = flat(read_sentences(ROOT / "ner_data" / "sample.csv", say=lambda _: None)["tokens"]).to_pylist()
+    rule, whole = fitting_rule(words)
+    assert rule == "treebank" and whole > 0.998
+    assert fitting_rule(["Ada", "sings", "."]) == ("plain", 1.0)
+    assert fitting_rule([]) == ("plain", 0.0)
+
+
+# the recogniser
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.lists(st.one_of(st.text(max_size=12), st.sampled_from(["Paris", " ", "Merkel", *PIECES]))).map("".join),
+        min_size=50,
+        max_size=50,
+    )
+)
+def test_offsets_are_exact_on_1000_random_texts(ner, texts):
+    for text, found in zip(texts, ner(texts), strict=True):
+        assert found["text"] == text
+        assert [len(found["tokens"])] == [len(found["tags"])] == [len(words_of(text, "treebank"))]
+        for span in found["spans"]:
+            assert text[span["start"] : span["end"]] == span["text"] == span["text"].strip() != ""
+            assert 0 < span["score"] <= 1 and span["type"] in ("geo", "per")
+
+
+def test_spans_are_those_of_the_tags(ner):
+    found = ner(TEXT)
+    words = words_of(TEXT, "treebank")
+    spans, begin = [], None
+    for place, tag in enumerate([*found["tags"], "O"]):
+        if begin is not None and tag != f"I-{found['tags'][begin][2:]}":
+            spans.append((words[begin][0], words[place - 1][1], found["tags"][begin][2:]))
+            begin = None
+        begin = place if tag.startswith("B-") else begin
+    assert [(span["start"], span["end"], span["type"]) for span in found["spans"]] == spans != []
+
+
+def test_the_score_is_the_product_of_the_word_probabilities(ner):
+    labelled = ner.label([TEXT.split()] * 2)
+    for spans, confidence in zip(labelled.spans, labelled.confidence, strict=True):
+        for first, last, _, score in spans:
+            product = 1.0
+            for probability in confidence[first:last]:
+                product *= probability
+            assert score == pytest.approx(product, abs=2e-6)
+    assert character_spans("a  b", [(0, 1), (3, 4)], [(0, 2, "per", 0.5)]) == [
+        {"start": 0, "end": 4, "type": "per", "text": "a  b", "score": 0.5}
+    ]
+
+
+def test_length_and_company_do_not_matter(saved):
+    ner = Recognizer(saved, no_bf16=True)
+    long = ["Merkel", "visited", "Paris", "."] * 100
+    sentences = [long, [], ["Paris"], ["\u200b", "U.S."], long[:7]]
+    together = ner.label(sentences)
+    assert [len(tags) for tags in together.tags] == [400, 0, 1, 2, 7]
+    for words, tags in zip(sentences, together.tags, strict=True):
+        assert ner.label([words]).tags == [tags]
+    assert ner("") == {"text": "", "tokens": [], "tags": [], "spans": []}
+    assert ner([]) == []
+
+
+def test_words_get_the_labels_of_the_model_itself(saved):
+    ner = Recognizer(saved, no_bf16=True)
+    tokenizer, model = load_tokenizer(saved, []), load_model(saved, load_tokenizer(saved, []), NAMES, True).eval()
+    words = "Jordan scored twice as Chelsea beat Arsenal .".split()
+    encoded = tokenizer(words, is_split_into_words=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(**encoded).logits[0]
+    firsts = [encoded.word_ids().index(word) for word in range(len(words))]
+    assert ner.label([words]).tags[0] == [NAMES[k] for k in logits[firsts].argmax(-1)]
+    expected = logits[firsts].log_softmax(-1).numpy()
+    assert abs(ner.scores([words]) - expected).max() < 1e-5
+    assert abs(log_softmax(logits[firsts].numpy()) - expected).max() < 1e-6
+
+
+def test_settings_come_from_the_config(bert_dir, saved, tmp_path):
+    stored = {"ner_words": "plain", "ner_decoding": "viterbi", "ner_max_length": 20, "ner_stride": 3}
+    directory = save_classifier(bert_dir, tmp_path, **stored)
+    assert read_settings(directory)[1:] == ("plain", "viterbi", 20, 3)
+    assert read_settings(saved)[1:] == ("treebank", "argmax", None, 16)
+    found = Recognizer(directory)
+    assert found.max_length == 20
+    tags = found(TEXT * 20)["tags"]
+    assert all(tag[0] != "I" or before[1:] == tag[1:] for before, tag in zip(["O", *tags], tags, strict=False))
+
+
+# files: every input and every output
+
+SENTENCES = [["Merkel", "visited", "Paris", "."], ['"', "U.S.", "a,b"], ["Jordan", "n't"]]
+
+
+def write_inputs(folder):
+    """The same sentences in every form: {name: path}."""
+    paths = {name: folder / f"in.{name}" for name in ("txt", "csv", "tsv", "conll", "jsonl", "text.jsonl", "txt.gz")}
+    text = "".join(" ".join(tokens) + "\n" for tokens in SENTENCES)
+    paths["txt"].write_text(text, encoding="utf-8")
+    paths["txt.gz"].write_bytes(gzip.compress(text.encode()))
+    for name, separator in (("csv", ","), ("tsv", "\t")):
+        with open(paths[name], "w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, delimiter=separator, lineterminator="\n")
+            rows.writerow(["Sentence #", "Word", "POS"])
+            for number, tokens in enumerate(SENTENCES):
+                rows.writerows([f"S{number}" if not place else "", word, "X"] for place, word in enumerate(tokens))
+    lines = ["\n".join(f"{word}\tX" for word in tokens) for tokens in SENTENCES]
+    paths["conll"].write_text("# a comment\n-DOCSTART-\tX\n\n" + "\n\n".join(lines) + "\n", encoding="utf-8")
+    paths["jsonl"].write_text("".join(json.dumps({"id": k, "tokens": t}) + "\n" for k, t in enumerate(SENTENCES)))
+    paths["text.jsonl"].write_text("".join(json.dumps({"text": " ".join(t), "n": [1]}) + "\n" for t in SENTENCES))
+    return paths
+
+
+def run(*arguments):
+    return main([*map(str, arguments)])
+
+
+@pytest.mark.parametrize("form", ["txt", "csv", "tsv", "conll", "jsonl", "text.jsonl", "txt.gz"])
+def test_every_input_in_every_output(ner, saved, tmp_path, form, monkeypatch):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    source = write_inputs(tmp_path)[form]
+    is_text = form in ("txt", "txt.gz", "text.jsonl")
+    words = [tokens_of(" ".join(tokens), "treebank") if is_text else tokens for tokens in SENTENCES]
+    assert [len(tokens) for tokens in words] == ([4, 5, 2] if is_text else [4, 3, 2])
+    tags = ner.label(words).tags
+    for suffix in ("jsonl", "csv", "tsv", "conll"):
+        path = tmp_path / f"out.{suffix}"
+        assert run("--model", saved, source, "--output", path) == 0
+        if suffix == "jsonl":
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            assert [(line["tokens"], line["tags"]) for line in lines] == list(zip(words, tags, strict=True))
+            for line, tokens in zip(lines, words, strict=True):
+                text = line.get("text", " ".join(tokens))
+                assert all(text[span["start"] : span["end"]] == span["text"] for span in line["spans"])
+            assert ["text" in line for line in lines] == [is_text] * 3
+            carried = {"jsonl": ("id", [0, 1, 2]), "text.jsonl": ("n", [[1], [1], [1]])}.get(form)
+            assert carried is None or [line[carried[0]] for line in lines] == carried[1]
+        else:
+            columns = {} if suffix == "conll" else {"tag_column": "Predicted"}
+            table = read_sentences(path, say=lambda _: None, repair=True, **columns)
+            assert table["tokens"].to_pylist() == words
+            column = [line.rsplit("\t" if suffix == "conll" or "\t" in line else ",", 1)[-1] for line in
+                      path.read_text(encoding="utf-8").splitlines() if line.strip()]  # fmt: skip
+            skipped = 1 if suffix != "conll" else 2 if form == "conll" else 0
+            assert column[skipped:] == [tag for sentence in tags for tag in sentence]
+
+
+def test_the_rows_that_were_read_are_written_again(ner, saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    for name in ("csv", "conll"):
+        source, path = write_inputs(tmp_path)[name], tmp_path / f"again.{name}"
+        assert run("--model", saved, source, "--output", path) == 0
+        for before, after in zip(source.read_text().splitlines(), path.read_text().splitlines(), strict=True):
+            assert after.startswith(before)
+            assert after == before or after.count("\t") + after.count(",") == before.count("\t") + before.count(",") + 1
+    (tmp_path / "in.jsonl").write_text('{"tags": ["O"], "text": "Ada  x", "tokens": ["Ada", "x"], "spans": 7}\n')
+    assert run("--model", saved, tmp_path / "in.jsonl", "--output", tmp_path / "again.jsonl") == 0
+    line = json.loads((tmp_path / "again.jsonl").read_text())
+    assert list(line) == ["given_tags", "text", "tokens", "given_spans", "tags", "spans"]
+    assert (line["given_tags"], line["text"], line["given_spans"]) == (["O"], "Ada  x", 7)
+
+
+@pytest.mark.parametrize("path", [ROOT / "ner_data" / "sample_test.csv", ROOT / "tests" / "data" / "kaggle_latin1.csv"])
+def test_sentences_are_those_of_training(path):
+    table = read_sentences(path, say=lambda _: None, repair=True)
+    records = list(Source(str(path), say=lambda _: None).records(lambda text: []))
+    assert [record.tokens for record in records] == table["tokens"].to_pylist()
+    assert [record.line for record in records] == table["row"].to_pylist()
+
+
+def test_blank_lines_and_line_ends_of_text(saved, ner, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"\xef\xbb\xbfParis \xe2\x80\xa8 x\r\n\r\n  \nMerkel")
+    assert run("--model", saved, path) == 0
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.split("\n")[:-1]]
+    assert [line["text"] for line in lines] == ["Paris \u2028 x", "", "  ", "Merkel"]
+    assert [line["tokens"] for line in lines] == [["Paris", "x"], [], [], ["Merkel"]]
+    assert "words per second" in err and "% padding" in err
+
+
+# stopped and resumed
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "conll"])
+@pytest.mark.parametrize("form", ["txt", "csv"])
+def test_resumed_to_the_same_bytes_from_any_byte(ner, saved, tmp_path, form, suffix, monkeypatch):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    monkeypatch.setattr(predicting.blocks, "__defaults__", (12,))
+    source, path = write_inputs(tmp_path)[form], tmp_path / f"out.{suffix}"
+    if form == "txt":
+        source.write_text("".join(" ".join(tokens) + "\n\n" for tokens in SENTENCES * 3), encoding="utf-8")
+    assert run("--model", saved, source, "--output", path) == 0
+    whole = path.read_bytes()
+    assert whole.count(b"\n") >= 3
+    for size in [*range(0, len(whole), 31), len(whole)]:
+        path.write_bytes(whole[:size])
+        assert run("--model", saved, source, "--output", path, "--resume") == 0
+        assert path.read_bytes() == whole
+
+
+def test_another_file_is_not_continued(ner, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    source, path = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("Paris\nMerkel\n")
+    assert run("--model", saved, source, "--output", path) == 0
+    for text in ("Paris\nJordan\n", "Paris\n"):
+        source.write_text(text)
+        assert run("--model", saved, source, "--output", path, "--resume") == 2
+        assert "--resume" in capsys.readouterr().err
+
+
+def test_interrupted_it_leaves_whole_sentences(ner, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting.blocks, "__defaults__", (12,))
+    source, path = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("Angela Merkel visited Paris .\n" * 7)
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    assert run("--model", saved, source, "--output", tmp_path / "whole.jsonl") == 0
+
+    class Interrupted:
+        settings, precision, calls = ner.settings, ner.precision, []
+
+        def label(self, sentences):
+            self.calls.append(sentences)
+            if len(self.calls) == 3:
+                raise KeyboardInterrupt
+            return ner.label(sentences)
+
+    monkeypatch.setattr(predicting, "_load", lambda args: Interrupted())
+    assert run("--model", saved, source, "--output", path) == 130
+    assert "stopped; --resume goes on" in capsys.readouterr().err
+    assert path.read_text() == "".join((tmp_path / "whole.jsonl").read_text().splitlines(True)[:4])
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    assert run("--model", saved, source, "--output", path, "--resume") == 0
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_killed_as_a_program_and_resumed_to_the_same_bytes(saved, tmp_path, kill):
+    source, path, whole = tmp_path / "in.txt", tmp_path / "out.jsonl", tmp_path / "whole.jsonl"
+    source.write_text("Angela Merkel visited Paris with Jordan on Monday .\n" * 16000)
+    command = [sys.executable, "-m", "ner_eval.predict", "--model", saved, str(source), "--output"]
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background may be deaf to it
+    process = subprocess.Popen([*command, str(path)], cwd=ROOT, stderr=subprocess.PIPE, preexec_fn=listen)
+    until = time.monotonic() + 60
+    while not (path.exists() and path.stat().st_size) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(kill)
+    process.communicate()
+    assert process.returncode == (130 if kill == signal.SIGINT else -kill)
+    written = path.read_bytes()
+    assert written.endswith(b"}\n") and written.count(b"\n") < 16000
+    for rest in ([str(path), "--resume"], [str(whole)]):
+        subprocess.run([*command, *rest], cwd=ROOT, check=True, capture_output=True)
+    assert path.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.soak
+def test_two_processes_write_what_one_writes(saved, tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text("Angela Merkel visited Paris with Jordan on Monday .\n" * 9000 + "Paris\n")
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+    for path, launcher in ((tmp_path / "one.jsonl", []), (tmp_path / "two.jsonl", launch)):
+        command = [sys.executable, *launcher, "-m", "ner_eval.predict", "--model", saved, str(source)]
+        done = subprocess.run([*command, "--output", str(path)], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+
+
+def test_memory_does_not_grow_with_the_file():
+    ends = []
+
+    def records():
+        for number in range(1000):
+            ends.append(number)
+            yield type("Record", (), {"words": [(0, 1)] * 9})
+
+    for block in blocks(records(), words=100):
+        assert len(block) == 10 and ends[-1] == block[-1][0]
+
+
+def test_the_benchmark_prints_its_table(saved, capsys):
+    assert bench_predict.main(["--model", saved, "--words", "60", "--runs", "1"]) == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row[0].strip("| ") for row in rows][1:4] == [
+        "pipeline, batch_size=32, fp32",
+        "pipeline, batch_size=32, bf16",
+        "ours, fp32",
+    ]
+    assert rows[1][2] == "1.00 (1.00 to 1.00)"
+    speeds = {"a": [10.0, 20.0, 40.0], "b": [20.0, 20.0, 20.0], "c": [40.0, 40.0, 40.0]}
+    assert bench_predict.table(speeds).splitlines()[-1] == (
+        "| c | 40 (40 to 40) | 2.00 (1.00 to 4.00) | 2.00 (2.00 to 2.00) |"
+    )
+
+
+# mistakes
+
+BAD_FILES = {
+    "empty.csv": (b"", "no column 'Word'"),
+    "names.csv": (b"id,token\n1,a\n", "names.csv:1: no column 'Word', there are 'id', 'token', name it with"),
+    "cells.csv": (b"Sentence #,Word\n1,a\n1,b,c\n", "cells.csv:3: 3 cells where the header has 2"),
+    "word.csv": (b"Sentence #,Word\n1,a\n1, \n", "word.csv:3: empty word"),
+    "quote.csv": (b'Sentence #,Word\n1,"a\n1,b\n', "quote.csv:2: not CSV"),
+    "id.csv": (b"Sentence #,Word\n,a\n", "id.csv:2: the first row has no sentence id"),
+    "half.conll": (b"a\tO\nb\n", "half.conll:2: 1 column where the first row has 2"),
+    "none.conll": (b"\n# x\n", "none.conll: no words"),
+    "not.jsonl": (b'{"text": "a"}\n{"text"\n', "not.jsonl:2: not JSON"),
+    "list.jsonl": (b"[1]\n", "list.jsonl:1: not a JSON object"),
+    "key.jsonl": (b'{"txt": "a"}\n', "key.jsonl:1: neither `text` nor `tokens`, the keys are 'txt'"),
+    "number.jsonl": (b'{"text": 7}\n', "number.jsonl:1: `text` is not a string, 7"),
+    "tokens.jsonl": (b'{"tokens": ["a", ""]}\n', "tokens.jsonl:1: `tokens` is not a list of words"),
+    "both.jsonl": (b'{"text": "a b", "tokens": ["b", "a"]}\n', "both.jsonl:1: the word 'a' of `tokens` is not in"),
+    "half.jsonl": (b'{"text": "\\ud800"}\n', "half.jsonl:1: half a surrogate pair"),
+    "nul.txt": (b"a\0b\n", "nul.txt: NUL byte"),
+    "cut.txt.gz": (gzip.compress(b"a" * 99)[:20], "cut.txt.gz: cannot be read"),
+    "tab.jsonl": (b'{"tokens": ["a\\tb"]}\n', "tab.jsonl:1: a word with a tab"),
+}
+
+
+def test_mistakes_are_one_line_and_torch_is_not_imported(saved, tmp_path):
+    cases = [(["--output", "out.conll"], name, message) for name, (_, message) in BAD_FILES.items()]
+    for name, (data, _) in BAD_FILES.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "good.txt").write_text("a")
+    (tmp_path / "twice.csv").write_text("Word,Predicted\na,O\n")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "config.json").write_text('{"architectures": ["BertModel"]}')
+    cases += [
+        ([], "nowhere.txt", "nowhere.txt: no such file"),
+        ([], "plain", "plain: is not a regular file"),
+        (["--format", "xml"], "good.txt", "--format xml: not known"),
+        (["--runtime", "tf"], "good.txt", "--runtime tf: give one of torch, onnx"),
+        (["--output", "out.html"], "good.txt", "--output out.html: no format has the suffix '.html'"),
+        (["--output", "good.txt"], "good.txt", "--output good.txt: no format"),
+        (["--output", "tab.jsonl"], "good.txt", "--output tab.jsonl: exists"),
+        (["--output", "no/where.jsonl"], "good.txt", "--output no/where.jsonl: no such directory"),
+        (["--output", "out.csv"], "twice.csv", "has a column Predicted already"),
+        (["--resume"], "good.txt", "--resume: needs an --output file"),
+        (["--word_column", "x"], "half.conll", "--word_column x: not a number"),
+        (["--model", "plain"], "good.txt", "--model plain: no token classifier"),
+        (["--frobnicate"], "good.txt", "unrecognized arguments: --frobnicate"),
+    ]
+    program = (
+        "import contextlib, io, json, sys\nfrom ner_eval.predict import main\n"
+        "for arguments in json.load(sys.stdin):\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as err:\n        code = main(arguments)\n"
+        "    print(json.dumps([code, err.getvalue()]))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    commands = [["--model", saved, *flags, name] for flags, name, _ in cases]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    for (_, _, message), line in zip(cases, done.stdout.splitlines(), strict=True):
+        code, err = json.loads(line)
+        assert code == 2 and message in err, (message, err)
+        assert err.count("\n") == 1 and err.startswith("ner_eval.predict: ")
+
+
+def test_a_full_disk_is_one_line(ner, saved, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "in.txt").write_text("Paris")
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    monkeypatch.setattr(predicting, "Output", full)
+    assert run("--model", saved, tmp_path / "in.txt", "--output", tmp_path / "out.csv") == 1
+    assert capsys.readouterr().err.endswith("out.csv: cannot be written (No space left on device)\n")
+
+
+def test_a_recogniser_says_what_is_wrong(ner):
+    with pytest.raises(ValueError, match="half a surrogate pair at character 1"):
+        ner("a\ud800")
+    with pytest.raises(ValueError, match="a text is a string, not int"):
+        ner([1])
