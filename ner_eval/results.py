@@ -72,8 +72,6 @@ def save_results(
     for split, part in scored.items():
         note = "the model was chosen by this split" if split == "validation" else "used once, by the chosen model"
         say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
-        if part.scores["decoding"] != "argmax":
-            say(f"{split}: {part.scores['decoding']} changed {part.scores['words_changed']:,} words against argmax")
     if "test" not in scored:
         say("\nno test split: validation chose the model and judges it too, so its figures flatter")
     say(f"\nsaved in {output_dir}: model, tokenizer, README.md, metrics.json, predictions, report.html")
