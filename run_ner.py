@@ -103,6 +103,10 @@ def parse(argv):
 
 
 def main(argv=None):
+    """One run, from the words of the command line (those of the process if None) to a model that is saved or pushed.
+
+    Raises InputError for a user's mistake, PublishError for a Hub that cannot be used.
+    """
     # 1 parse
     recipe, rest = parse(sys.argv[1:] if argv is None else argv)
     resume_from = check_output_dir(recipe.output_dir, recipe.overwrite_output_dir, recipe.resume_from_checkpoint)
@@ -136,12 +140,12 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
 
     from ner_data.windows import encode, say_encoded, say_first_sentence
     from ner_eval.parity import check_parity, parity_lines
+    from ner_eval.recognizer import store_settings
     from ner_eval.results import save_results
     from ner_eval.score import ComputeMetrics, score
-    from ner_eval.word_rules import fitting_rule
     from ner_model.batching import WindowCollator, count_labelled
     from ner_model.trainable import freeze_encoder
-    from ner_model.trainer import NerTrainer, WordLoss, training_facts
+    from ner_model.trainer import NerTrainer, WordLoss
 
     # 5 load
     args, precision = training_arguments(
@@ -191,14 +195,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
     for split in list(windows)[1:]:
         prediction = trainer.predict(windows[split])
         scored[split] = score(prediction, names, recipe.decoding, sentences=tables[split], training=tables["train"])
-    model.config.update(  # stored with the model, so that it is served as it was evaluated
-        {
-            "ner_decoding": recipe.decoding,
-            "ner_max_length": length,
-            "ner_stride": recipe.stride,
-            "ner_words": fitting_rule(train_words)[0],
-        }
-    )
+    store_settings(model.config, train_words, recipe.decoding, length, recipe.stride)
     save_model(trainer, args.output_dir)
     if MAIN_PROCESS:
         save_results(
@@ -211,9 +208,8 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
             dataset=recipe.dataset_name or files["train"],
             files=files,
             seed=recipe.seed,
-            training=training_facts(trainer),
             audit=audit,
-            history=trainer.state.log_history,
+            trainer=trainer,
         )
         say("\n".join(parity_lines(check_parity(args.output_dir, tables[split], names))))
     return args.output_dir

@@ -21,7 +21,7 @@ from ner_data.windows import encode, join_windows
 from ner_eval.calibration import entity_confidence
 from ner_eval.decode import DECODINGS, decode, tag_sentences
 from ner_eval.span_counts import find_spans, label_parts
-from ner_eval.word_rules import RULES, words_of
+from ner_eval.word_rules import RULES, fitting_rule, words_of
 from ner_model.load import read_config
 
 RUNTIMES = ("torch", "onnx")
@@ -170,6 +170,19 @@ class Recognizer:
         rows[place] = found
         gold = np.where(place, 0, IGNORED)
         return rows, gold, *(windows[name].to_numpy()[batch] for name in ("sentence", "first_word"))
+
+
+def store_settings(config, train_words, decoding, max_length, stride):
+    """Write into a model's configuration how it was evaluated, for `read_settings` to find.
+
+    Args:
+        config: the model's `PreTrainedConfig`.
+        train_words: list of strings, the words of the training sentences; the rule that fits them is stored.
+        decoding: one of `ner_eval.decode.DECODINGS`.
+        max_length, stride: of the windows.
+    """
+    rule, _ = fitting_rule(train_words)
+    config.update({"ner_words": rule, "ner_decoding": decoding, "ner_max_length": max_length, "ner_stride": stride})
 
 
 def read_settings(model):

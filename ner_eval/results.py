@@ -10,12 +10,13 @@ from ner_data.split import write_split
 from ner_eval.card import write_card
 from ner_eval.report import write_report
 from ner_eval.score import table
+from ner_model.trainer import training_facts
 
 PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "torch", "pandas", "tokenizers")
 
 
 def save_results(
-    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, training, audit, history, say=print
+    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, audit, trainer, say=print
 ):
     """Write metrics.json, split.jsonl, the predictions of each split, report.html, errors.csv and README.md.
 
@@ -31,9 +32,8 @@ def save_results(
         dataset: the data set's name, or the training file.
         files: path by split; None where a split was split off the training file.
         seed: int.
-        training: facts about the training (`ner_model.trainer.training_facts`).
         audit: facts about the corpus, a list of lines.
-        history: `trainer.state.log_history`.
+        trainer: the `NerTrainer` after training.
         say: called with the tables and the address of the directory.
     """
     metrics = {
@@ -45,10 +45,10 @@ def save_results(
         "sentences": {split: len(part) for split, part in tables.items()},
         "words": {split: len(flat(part["tokens"])) for split, part in tables.items()},
         "labels": names,
-        "training": training,
+        "training": training_facts(trainer),
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
         "audit": audit,
-        "history": history,
+        "history": trainer.state.log_history,
         "validation": scored["validation"].scores,
         "test": scored["test"].scores if "test" in scored else None,
     }
@@ -59,7 +59,7 @@ def save_results(
         sentences[split] = [row | {"predicted": tags, "confidence": sure} for row, tags, sure in rows]
         lines = (json.dumps(sentence, ensure_ascii=False) for sentence in sentences[split])
         _write(os.path.join(output_dir, f"{split}_predictions.jsonl"), lines)
-    write_report(output_dir, metrics, sentences, history=history, audit=audit)
+    write_report(output_dir, metrics, sentences, history=trainer.state.log_history, audit=audit)
     write_card(
         output_dir,
         metrics,

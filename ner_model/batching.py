@@ -82,6 +82,7 @@ class WindowCollator(DataCollatorForTokenClassification):
     """
 
     def torch_call(self, features):
+        """Windows as dicts of lists of ints -> the batch described above."""
         lengths = [len(feature["input_ids"]) for feature in features]
         longest = max(lengths)
         if self.pad_to_multiple_of:

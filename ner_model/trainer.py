@@ -34,6 +34,7 @@ class NerTrainer(Trainer):
         return LongestFirst(window_lengths(eval_dataset))
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """One batch: (no loss, scores of owned words, (gold, sentence, first_word)), shapes as the class says."""
         inputs = self._prepare_inputs(inputs)
         gold, sentence, first_word = (inputs.pop(name) for name in LABEL_NAMES)
         with torch.no_grad(), self.compute_loss_context_manager():
