@@ -149,8 +149,10 @@ def test_a_model_is_downloaded_by_name_and_published_in_one_private_commit_and_l
 
     hub.add_model("bert-base-cased", saved_model)
     (example,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    (exact,) = re.findall(r"~~~python\n(.*?)~~~", card, re.DOTALL)
     code = f"""
 {example}
+{exact}
 print("the card's code ran with", ner.model.config.id2label[3])
 print(pipeline(model="me/x").task)
 from transformers import AutoModelForTokenClassification, AutoTokenizer

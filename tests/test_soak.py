@@ -1,11 +1,16 @@
 """Longer tests, `make soak`: whole runs on the bundled corpus and, where they are, on real ones."""
 
+import importlib.util
 import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from test_run_ner import lines_of, start
+from standin_hub import StandInHub
+from test_run_ner import ROOT, lines_of, start
 
 pytestmark = pytest.mark.soak
 CORPORA = Path(os.environ.get("NER_CORPORA", Path(__file__).parent.parent / ".." / "shared" / "data"))
@@ -35,3 +40,72 @@ def test_real_corpora_at_75_subwords_lose_no_word(name, tmp_path):
     for split in ("validation", "test"):
         sentences = lines_of(tmp_path / "run" / f"{split}_predictions.jsonl")
         assert sum(len(s["predicted"]) for s in sentences) == metrics["words"][split] == metrics[split]["words"]
+
+
+TEXT = (
+    "Angela Merkel visited Paris on Monday, and the U.N. met in Geneva.\n"
+    "Two  spaces,\ta tab, 😀 an emoji: President Obama didn't fly from Baghdad to London.\n"
+    "東京 is the capital of Japan; São Paulo isn't that of Brazil.\n"
+)
+LOADED = """
+import json, sys
+from huggingface_hub import snapshot_download
+from transformers import pipeline
+from ner_eval.recognizer import Recognizer
+
+name, is_here, words, texts = json.load(sys.stdin)
+task = "token-classification" if is_here else None  # the Hub knows it
+ner = pipeline(task, model=name, aggregation_strategy="none", ignore_labels=[])
+directory = name if is_here else snapshot_download(name)
+found = {runtime: Recognizer(directory, runtime=runtime)(texts) for runtime in ("torch", "onnx")}
+served = (ner(one, is_split_into_words=True)[0] for one in words)
+found["pipeline"] = [[(e["start"], e["end"], e["entity"]) for e in one] for one in served]
+json.dump(found | {"task": ner.task}, sys.stdout)
+"""
+
+
+def test_train_predict_publish_and_load_back(tmp_path):
+    """The README's script from one end to the other, with the stand-in for the Hub."""
+    if missing := [p for p in ("onnx", "onnxruntime", "onnxscript") if importlib.util.find_spec(p) is None]:
+        pytest.skip(f"--onnx_int8 needs {', '.join(missing)}")
+    directory, text, output = str(tmp_path / "run"), tmp_path / "article.txt", tmp_path / "tagged.jsonl"
+    text.write_text(TEXT, encoding="utf-8")
+    code, _, err = start("--output_dir", directory, "--num_train_epochs", "1", OMP_NUM_THREADS="1")
+    assert code == 0, err
+
+    with StandInHub() as hub:
+
+        def python(*arguments, given=None):
+            environment = os.environ | hub.environment() | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            command = [sys.executable, *map(str, arguments)]
+            done = subprocess.run(
+                command, input=given, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=240
+            )
+            assert done.returncode == 0, done.stderr
+            assert hub.token not in done.stdout + done.stderr
+            return done.stdout
+
+        python("-m", "ner_eval.predict", "--model", directory, text, "--output", output)
+        predicted, texts = lines_of(output), TEXT.splitlines()
+        assert [line["text"] for line in predicted] == texts
+        spans = [(line["text"], span) for line in predicted for span in line["spans"]]
+        assert spans and all(whole[span["start"] : span["end"]] == span["text"] for whole, span in spans)
+
+        test_file = ROOT / "ner_data" / "sample_test.csv"
+        flags = ["--hub_model_id", "me/x", "--onnx_int8", "--test_file", test_file]
+        *_, address = python("-m", "ner_eval.publish", "--model", directory, *flags).splitlines()
+        assert address == f"{hub.url}/me/x"
+        assert "model.onnx" in hub.repos["me/x"].files and len(hub.repos["me/x"].pushed) == 1
+
+        words = [line["tokens"] for line in predicted]
+        before, after = (
+            json.loads(python("-c", LOADED, given=json.dumps([name, name == directory, words, texts])))
+            for name in (directory, "me/x")
+        )
+        assert after == before
+        assert after["task"] == "token-classification"
+        assert [one["tags"] for one in after["torch"]] == [line["tags"] for line in predicted]
+        card = hub.repos["me/x"].files["README.md"].decode()
+        shown = python("-c", "\n".join(re.findall(r"^(?:```|~~~)python\n(.*?)^(?:```|~~~)$", card, re.M | re.S)))
+        assert shown.splitlines()[-1].startswith("[")
+        assert hub.unexpected == []
