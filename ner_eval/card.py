@@ -164,8 +164,14 @@ def _parts(metrics: dict, split: str, settings: dict, base_model: str | None, da
     """The parts of the body that are made of figures, by their names in `BODY`."""
     scores = metrics[split]
     per_type = scores.get("per_type") or {}
+    of_type = (scores.get("intervals") or {}).get("per_type") or {}
     types = [
-        [_text(name), *(_score(s.get(key)) for key in ("precision", "recall", "f1")), _count(s.get("support"))]
+        [
+            _text(name),
+            *(_score(s.get(key)) for key in ("precision", "recall")),
+            _with_interval(s | {"intervals": {"f1": of_type.get(name)}}, "f1"),
+            _count(s.get("support")),
+        ]
         for name, s in per_type.items()
     ]
     interval = _interval(scores, "f1")

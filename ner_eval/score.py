@@ -151,7 +151,9 @@ def further_scores(
         "surface": surface_scores(tokens, *spans),
     }
     if resamples:
-        scores["intervals"] = intervals(sentence_counts(*spans, offsets, len(parts.names)), resamples, seed)
+        scores["intervals"] = intervals(
+            sentence_counts(*spans, offsets, len(parts.names)), resamples, seed, parts.names
+        )
     if training is not None:
         scores["seen"] = seen_scores(tokens, *spans, parts.names, training_surfaces(training))
     if probabilities is not None:

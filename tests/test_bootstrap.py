@@ -41,10 +41,15 @@ def test_intervals_are_those_of_scoring_the_drawn_sentences():
     by_sentence, _ = corpus_counts(gold, predicted)
     drawn = np.random.default_rng(5).integers(0, len(gold), (200, len(gold)))
     scores = [span_scores(*shared_ids([gold[k] for k in draw], [predicted[k] for k in draw])) for draw in drawn]
-    result = intervals(by_sentence, resamples=200, seed=5)
+    names = label_parts(shared_ids(gold, predicted)[3]).names
+    result = intervals(by_sentence, resamples=200, seed=5, types=names)
     assert (result["level"], result["resamples"], result["seed"]) == (0.95, 200, 5)
     for key in ("precision", "recall", "f1", "macro_f1"):
         assert result[key] == pytest.approx(np.percentile([score[key] for score in scores], [2.5, 97.5]).tolist())
+    assert list(result["per_type"]) == names
+    for name in names:
+        values = [score["per_type"].get(name, {"f1": 0.0})["f1"] for score in scores]
+        assert result["per_type"][name] == pytest.approx(np.percentile(values, [2.5, 97.5]).tolist())
 
 
 def test_chunks_do_not_change_the_sums(monkeypatch):
