@@ -18,7 +18,7 @@ SCORES = {
     },
     "intervals": {
         **{"f1": [0.73, 0.76123], "macro_f1": [0.5, 0.7], "precision": [0.79, 0.81], "recall": [0.69, 0.71]},
-        **{"level": 0.95, "resamples": 1000},
+        **{"level": 0.95, "resamples": 1000, "per_type": {"geo": [0.75, 0.77]}},
     },
     "seen": {
         "same_type": {"precision": 0.9, "recall": 0.85, "f1": 0.8743, "correct": 765, "gold": 900, "predicted": 850},
@@ -62,6 +62,10 @@ def without(*keys):
 def test_intervals_stand_beside_the_strict_figures(tmp_path):
     text = body(tmp_path)
     assert "Strict F1 on the test split: 0.7467 (95% interval 0.7300–0.7612)." in text
+    assert section(text, "Scores by entity type")[3:] == [
+        "| geo | 0.8100 | 0.7200 | 0.7624 (0.7500–0.7700) | 1,234 |",
+        "| per | 1.0000 | 0.5000 | 0.6667 | 3 |",
+    ]
     rows = section(text, "Overall")
     assert rows[2:10] == [
         "| Precision | 0.8000 (0.7900–0.8100) |",
