@@ -39,32 +39,28 @@ def read_config(name):
 
 
 def _download_config(name):
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import HfApi, errors, hf_hub_download, try_to_load_from_cache
 
     try:
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            HfApi().model_info(name, timeout=10)  # asks once; the download would ask six times before it gave up
         return hf_hub_download(name, "config.json")
     except errors.HFValidationError:
-        raise InputError(
-            f"--model {name}: no such directory, and not a name on the Hub (such as bert-base-cased or me/my-ner)"
-        ) from None
+        fault = "no such directory, and not a name on the Hub (such as bert-base-cased or me/my-ner)"
     except errors.GatedRepoError:
-        raise InputError(
-            f"--model {name}: gated on the Hub; accept its terms on its page, then `hf auth login` or set HF_TOKEN"
-        ) from None
+        fault = "gated on the Hub; accept its terms on its page, then `hf auth login` or set HF_TOKEN"
     except errors.RepositoryNotFoundError:
-        raise InputError(
-            f"--model {name}: no such directory, and no such model on the Hub (a private one needs `hf auth login`)"
-        ) from None
-    except errors.EntryNotFoundError as error:
-        if isinstance(error, errors.LocalEntryNotFoundError):
-            raise InputError(
-                f"--model {name}: the Hub cannot be reached and the model is not in the local cache;"
-                " check the network (or HF_HUB_OFFLINE), give a directory, or use --model scratch"
-            ) from None
-        raise InputError(f"--model {name}: has no config.json on the Hub; it is not a transformers model") from None
-    except (errors.HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"--model {name}: the Hub did not give its config.json ({reason}); try again") from None
+        fault = "no such directory, and no such model on the Hub (a private one needs `hf auth login`)"
+    except errors.RemoteEntryNotFoundError:
+        fault = "has no config.json on the Hub; it is not a transformers model"
+    except errors.HfHubHTTPError as error:
+        fault = f"the Hub did not give its config.json ({str(error).strip().splitlines()[0]}); try again"
+    except Exception:  # no connection, offline mode, a time-out: each library below has its own type for it
+        fault = (
+            "no such directory, and the Hub cannot be reached to look for it; check the network (or HF_HUB_OFFLINE),"
+            " give a directory, or use --model scratch"
+        )
+    raise InputError(f"--model {name}: {fault}")
 
 
 def label_order(names, config, say=print):

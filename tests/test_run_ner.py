@@ -186,6 +186,21 @@ def test_fine_tune_from_the_hub_and_push_to_it(corpus, bert_dir, tmp_path):
         assert "['B-art', 'B-eve']" in run.stdout, run.stderr
 
 
+def test_a_model_that_cannot_be_had_is_one_line(corpus, bert_dir):
+    with StandInHub() as hub:
+        hub.add_model("me/gated", bert_dir, gated=True)
+        environment = hub.environment() | {"HF_HUB_OFFLINE": "0"}
+        unreachable = environment | {"HF_ENDPOINT": "http://127.0.0.1:9"}
+        for model, where, message in (
+            ("me/none", environment, "no such model on the Hub"),
+            ("me/gated", environment, "gated on the Hub; accept its terms"),
+            ("me/none", unreachable, "the Hub cannot be reached"),
+        ):
+            code, _, err = start("--train_file", corpus, "--model", model, **where)
+            assert code == 2 and err.count("\n") == 1 and err.startswith(f"run_ner.py: --model {model}: "), err
+            assert message in err
+
+
 def test_without_a_login_nothing_is_trained_and_nothing_created(corpus, bert_dir, tmp_path):
     with StandInHub() as hub:
         flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path / "run", "--push_to_hub"]
