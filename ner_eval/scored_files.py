@@ -6,6 +6,7 @@ included, since a score says what a model did; only tags in another scheme than 
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from ner_data.formats.word_csv import Columns, read_word_csv
 from ner_data.read import FORMATS
 from ner_data.sentences import check_words, in_bio
 from ner_data.text_file import counted, read_text, shown
+from ner_eval.prediction_lines import PREDICTED
 
 
 class Tagged(NamedTuple):
@@ -64,7 +66,7 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
         words = gold_words if predicted_path == gold_path else read_jsonl(predicted_path, say=say)
         words, probabilities = _predicted_of_run(predicted_path, words)
     else:
-        words = _read_words(predicted_path, columns, say)
+        words = _read_words(predicted_path, _predicted_columns(predicted_path, columns, say), say)
     _check_same_words(gold, words)
     predicted = _predicted_tags(words, scheme, say)
     offsets = np.append(gold.starts, len(gold.tokens))
@@ -93,6 +95,17 @@ def _read_words(path, columns, say):
     if suffix not in FORMATS["conll"]:
         say(f"{path}: read as CoNLL columns, since no format has the suffix {suffix!r}")
     return read_conll(path, say=say)
+
+
+def _predicted_columns(path, columns, say):
+    """The columns to read: a word CSV that `ner_eval.predict` wrote has its tags beside the gold ones."""
+    if _suffix(path) not in FORMATS["word_csv"]:
+        return columns
+    header = read_text(path, say=lambda _: None).split(b"\n", 1)[0].decode()
+    if columns.tag != Columns().tag or PREDICTED not in re.split(r"[,;\t]", header.rstrip("\r")):
+        return columns
+    say(f"{path}: the tags of its column {shown(PREDICTED)} are scored")
+    return columns._replace(tag=PREDICTED)
 
 
 def _suffix(path):

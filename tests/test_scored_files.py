@@ -147,3 +147,13 @@ def test_predictions_in_the_layout_of_wnut17(tmp_path):
     assert (scores["words"], scores["sentences"]) == (23_394, 1_287)
     assert scores == score_files(WNUT, tmp_path / "predicted.conll", say=quiet)
     assert 0.7 < scores["f1"] < 1 and score_files(WNUT, WNUT, say=quiet)["f1"] == 1.0
+
+
+def test_the_column_that_predict_wrote_is_scored_and_not_the_gold_one_beside_it(tmp_path):
+    gold, both = tmp_path / "gold.csv", tmp_path / "tagged.csv"
+    gold.write_text("Sentence #,Word,Tag\n1,Ada,B-per\n1,sings,O\n")
+    both.write_text("Sentence #,Word,Tag,Predicted\n1,Ada,B-per,O\n1,sings,O,B-geo\n")
+    lines = []
+    tagged = read_tagged(str(gold), str(both), say=lines.append)
+    assert tagged.gold.to_pylist() == ["B-per", "O"] and tagged.predicted.to_pylist() == ["O", "B-geo"]
+    assert any("'Predicted' are scored" in line for line in lines)
