@@ -8,7 +8,7 @@ FLAGS = --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
 	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
 	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
 
-.PHONY: help train test soak predict push audit score compare report suspects sample baselines results lint clean
+.PHONY: help train test soak predict push audit score compare report suspects sample pretrain baselines results lint clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,6 +47,11 @@ suspects: $(VENV)/.run ## list annotations that the model contradicts: make susp
 
 sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
 	$(PY) -m ner_data.sample
+
+pretrain: $(VENV)/.run ## masked-language-model training: make pretrain OUTPUT_DIR=... ARGS="--text FILE --minutes 60"
+	$(PY) -m ner_model.pretrain --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
+	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
+	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
 
 baselines: $(VENV)/.benchmarks ## most frequent tag and CRF on the split of a run: make baselines TRAIN_FILE=...
 	$(PY) -m benchmarks.baselines $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \

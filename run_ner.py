@@ -14,17 +14,20 @@ from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
 from dataclasses import dataclass, field, fields
 
 from transformers.hf_argparser import HfArgumentParser
+from transformers.utils.logging import disable_progress_bar
 
 from ner_data import InputError
 from ner_data.audit import short_form
 from ner_data.bundled import bundled_corpus
-from ner_data.labels import flat, label_names
-from ner_data.read import read_corpus, to_dataset_dict
+from ner_data.labels import label_names, word_counts
+from ner_data.read import read_corpus
 from ner_eval.decode import DECODINGS
 from ner_eval.publish import PublishError, check_login, check_name, publish
-from ner_model.arguments import check_flags, refuse, training_arguments, training_flags
-from ner_model.checkpoints import check_output_dir, clear_checkpoints, new_run_directory, save_model
+from ner_model.arguments import CLASS_WEIGHTS, check_flags, refuse, training_arguments, training_flags
+from ner_model.checkpoints import TrainingStopped, check_output_dir, clear_checkpoints, new_run_directory, save_model
+from ner_model.interruptions import places_in_files, signals
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
+from ner_model.trainable import check_way
 
 # the flags that `read_corpus` takes as they are
 READING = (
@@ -34,10 +37,12 @@ READING = (
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 if not sys.stderr.isatty():  # a progress bar in a log file: a line now and then will do
     os.environ.setdefault("TQDM_MININTERVAL", "10")
+if not MAIN_PROCESS:
+    disable_progress_bar()
 
 
-def flag(default, text):
-    return field(default=default, metadata={"help": text})
+def flag(default, text, **more):
+    return field(default=default, metadata={"help": text, **more})
 
 
 @dataclass
@@ -64,11 +69,16 @@ class Recipe:
     stride: int = flag(16, "words of context on each side where a long sentence is cut into windows")
     output_dir: str | None = flag(None, "where everything goes; a new directory under runs/ if not given")
     overwrite_output_dir: bool = flag(False, "write into an output directory that is not empty")
-    resume_from_checkpoint: str | None = flag(None, "checkpoint directory, or `true` for the newest in --output_dir")
+    resume_from_checkpoint: str | None = flag(
+        None, "go on from this checkpoint; without a value from the newest in --output_dir", nargs="?", const="true"
+    )
     seed: int = flag(42, "for the split, the weights, the order of batches and dropout")
     decoding: str = flag("viterbi", "viterbi: the best legal sequence of tags; argmax: each word for itself")
     train_head_only: bool = flag(False, "freeze the encoder, train the classification head alone")
-    no_bf16: bool = flag(False, "train in fp32 also on hardware made for bf16")
+    lora: bool = flag(False, "freeze the encoder, train low-rank adapters and the head; the merged model is saved")
+    class_weights: str = flag("none", "none, or balanced: words with rare labels count for more in the loss")
+    patience: int | None = flag(None, "stop after so many evaluations without a better F1; all epochs if not given")
+    trust_remote_code: bool = flag(False, "load a --model that brings code of its own (auto_map) or pickled weights")
     push_to_hub: bool = flag(False, "push the result to the Hub at the end")
     hub_model_id: str | None = flag(None, "name of the model on the Hub, such as me/my-ner")
     hub_token: str | None = flag(None, "Hub token; HF_TOKEN or the cached login if not given")
@@ -89,12 +99,13 @@ def parse(argv):
     parser.error = refuse
     recipe, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
     check_flags(rest, [f.name for f in fields(Recipe)])
-    for name, least in (("max_length", 8), ("stride", 0), ("seed", 0)):
+    for name, least in (("max_length", 8), ("stride", 0), ("seed", 0), ("patience", 1)):
         value = getattr(recipe, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
-    if recipe.decoding not in DECODINGS:
-        raise InputError(f"--decoding {recipe.decoding}: give one of {', '.join(DECODINGS)}")
+    for name, choices in (("decoding", DECODINGS), ("class_weights", CLASS_WEIGHTS)):
+        if getattr(recipe, name) not in choices:
+            raise InputError(f"--{name} {getattr(recipe, name)}: give one of {', '.join(choices)}")
     if recipe.push_to_hub and not recipe.hub_model_id:
         raise InputError("--push_to_hub: give --hub_model_id too, such as me/my-ner")
     if recipe.hub_model_id:
@@ -109,8 +120,9 @@ def main(argv=None):
     """
     # 1 parse
     recipe, rest = parse(sys.argv[1:] if argv is None else argv)
-    resume_from = check_output_dir(recipe.output_dir, recipe.overwrite_output_dir, recipe.resume_from_checkpoint)
     say = print if MAIN_PROCESS else lambda *_: None
+    resume_from = check_output_dir(recipe.output_dir, recipe.overwrite_output_dir, recipe.resume_from_checkpoint, say)
+    check_way(recipe.lora, recipe.train_head_only, recipe.model == SCRATCH, resume_from)
 
     # 2 read, 3 split
     files = {split: getattr(recipe, f"{split}_file") for split in ("train", "validation", "test")}
@@ -121,7 +133,8 @@ def main(argv=None):
     say("\n".join(audit))
 
     # 4 label
-    names, keep_head = label_order(label_names(tables.values()), read_config(recipe.model), say)
+    config = read_config(recipe.model, recipe.trust_remote_code)
+    names, keep_head = label_order(label_names(tables.values()), config, say)
     if recipe.push_to_hub:
         recipe.hub_model_id = check_login(recipe.hub_model_id, recipe.hub_token)
 
@@ -138,40 +151,42 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
     """Steps 5 to 9. Returns the directory that holds the model and its scores."""
     import transformers
 
-    from ner_data.windows import encode, say_encoded, say_first_sentence
+    from ner_data.windows import say_encoded, say_first_sentence
     from ner_eval.parity import check_parity, parity_lines
     from ner_eval.recognizer import store_settings
     from ner_eval.results import save_results
     from ner_eval.score import ComputeMetrics, score
-    from ner_model.batching import WindowCollator, count_labelled
-    from ner_model.trainable import freeze_encoder
-    from ner_model.trainer import NerTrainer, WordLoss
+    from ner_model.batching import WindowCollator, count_labelled, say_batches
+    from ner_model.early_stopping import early_stopping
+    from ner_model.encoding import encode_once
+    from ner_model.trainable import choose_weights, describe_way, merge_lora
+    from ner_model.trainer import NerTrainer, WordLoss, class_weights
 
     # 5 load
     args, precision = training_arguments(
         rest,
         scratch=recipe.model == SCRATCH,
         head_only=recipe.train_head_only,
-        no_bf16=recipe.no_bf16,
+        lora=recipe.lora,
+        patience=recipe.patience,
         seed=recipe.seed,
     )
     args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
     say(f"precision: {precision}")
     transformers.set_seed(recipe.seed)
-    train_words = flat(tables["train"]["tokens"]).to_pylist()
-    tokenizer = load_tokenizer(recipe.model, train_words)
-    model = load_model(recipe.model, tokenizer, names, keep_head)
-    if recipe.train_head_only:
-        say("training {:,} of {:,} parameters: the head alone".format(*freeze_encoder(model)))
+    train_words = word_counts(tables["train"])
+    tokenizer = load_tokenizer(recipe.model, train_words.elements(), recipe.trust_remote_code)
+    model = load_model(recipe.model, tokenizer, names, keep_head, recipe.trust_remote_code)
+    model = choose_weights(model, recipe.lora, recipe.train_head_only, say)
 
     # 6 encode
     length = subword_limit(tokenizer, model, recipe.max_length, say)
-    encoded = {split: encode(table, tokenizer, names, length, recipe.stride) for split, table in tables.items()}
-    windows = to_dataset_dict({split: part.table for split, part in encoded.items()})
+    encoded, windows = encode_once(tables, tokenizer, names, length, recipe.stride)
     collator = WindowCollator(tokenizer)
     for split, part in encoded.items():
         say_encoded(split, part, count_labelled(windows[split], collator), say)
     say_first_sentence(tables["train"], encoded["train"], tokenizer, names, say)
+    say_batches(windows["train"], args, say)
 
     # 7 assemble
     trainer = NerTrainer(
@@ -181,21 +196,26 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
         eval_dataset=windows["validation"],
         processing_class=tokenizer,
         data_collator=collator,
-        compute_loss_func=WordLoss(args.label_smoothing_factor),
+        compute_loss_func=WordLoss(
+            args.label_smoothing_factor, class_weights(recipe.class_weights, tables["train"], names, say)
+        ),
         compute_metrics=ComputeMetrics(names, recipe.decoding),
+        callbacks=early_stopping(recipe.patience),
     )
 
     # 8 train
     if MAIN_PROCESS:
         clear_checkpoints(args.output_dir, resume_from)
+    trainer.place_of = places_in_files(tables["train"], encoded["train"], recipe.dataset_name or files["train"])
     trainer.train(resume_from_checkpoint=resume_from)
 
     # 9 score
+    merge_lora(trainer)
     scored = {}
     for split in list(windows)[1:]:
         prediction = trainer.predict(windows[split])
         scored[split] = score(prediction, names, recipe.decoding, sentences=tables[split], training=tables["train"])
-    store_settings(model.config, train_words, recipe.decoding, length, recipe.stride)
+    store_settings(model.config, train_words.elements(), recipe.decoding, length, recipe.stride)
     save_model(trainer, args.output_dir)
     if MAIN_PROCESS:
         save_results(
@@ -210,15 +230,18 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
             seed=recipe.seed,
             audit=audit,
             trainer=trainer,
+            way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights),
         )
-        say("\n".join(parity_lines(check_parity(args.output_dir, tables[split], names))))
+        parity = check_parity(args.output_dir, tables[split], names, trust_remote_code=recipe.trust_remote_code)
+        say("\n".join(parity_lines(parity)))
     return args.output_dir
 
 
 if __name__ == "__main__":
+    signals.catch()
     try:
         main()
-    except (InputError, PublishError) as error:
-        if MAIN_PROCESS:
+    except (InputError, PublishError, TrainingStopped) as error:
+        if MAIN_PROCESS or isinstance(error, TrainingStopped):  # that may be one process's own
             print(f"run_ner.py: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

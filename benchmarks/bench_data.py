@@ -38,6 +38,7 @@ WORDS = 1_000_000
 GROWTH = (100_000, 1_000_000, 10_000_000)
 RUNS = 5
 NEW_WORD = 30  # one word in so many is new where the corpus is repeated
+PACKAGES = ("pandas", "pyarrow", "datasets", "tokenizers")
 MAX_LENGTH = 512  # no sentence of the corpus is longer, so that both sides encode everything
 
 
@@ -73,14 +74,14 @@ def recipe_of_2018(path):
     return list(grouped)
 
 
-def usual_encoding(dataset, tokenizer):
+def usual_encoding(dataset, tokenizer, max_length=MAX_LENGTH):
     """A `datasets.Dataset` with `tokens` and `ner_tags` (ids) -> the same with input_ids and labels.
 
     The function that most examples share (Hugging Face's `run_ner.py`), in batches of 1,000, as `map` makes them.
     """
 
     def tokenize_and_align_labels(examples):
-        tokenized = tokenizer(examples["tokens"], truncation=True, max_length=MAX_LENGTH, is_split_into_words=True)
+        tokenized = tokenizer(examples["tokens"], truncation=True, max_length=max_length, is_split_into_words=True)
         labels = []
         for i, label in enumerate(examples["ner_tags"]):
             previous, ids = None, []
@@ -114,10 +115,10 @@ def side_by_side(ours, usual, runs=RUNS):
     return [list(times) for times in zip(*pairs, strict=True)]
 
 
-def ratio(ours, usual):
+def ratio(ours, usual, digits=1):
     """`9.1x (8.8 to 9.4)`: how many times faster, the median over pairs of runs, the least and the greatest."""
     ratios = [other / own for own, other in zip(ours, usual, strict=True)]
-    return f"{statistics.median(ratios):.1f}x ({min(ratios):.1f} to {max(ratios):.1f})"
+    return f"{statistics.median(ratios):.{digits}f}x ({min(ratios):.{digits}f} to {max(ratios):.{digits}f})"
 
 
 def markdown(header, *rows):
@@ -258,9 +259,9 @@ def bench_growth(folder):
 BENCHES = {"read": bench_read, "encode": bench_encode, "audit": bench_audit, "growth": bench_growth}
 
 
-def machine():
-    """What it runs on, in one line."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("pandas", "pyarrow", "datasets", "tokenizers"))
+def machine(*packages):
+    """What it runs on, in one line, with the versions of packages."""
+    packages = ", ".join(f"{name} {version(name)}" for name in packages)
     cpu = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.machine(),
@@ -275,7 +276,10 @@ def main(argv=None):
     if unknown:
         print(f"{__doc__}\nbench_data: {unknown[0]} is none of {', '.join(BENCHES)}", file=sys.stderr)
         return 2
-    print(f"{machine()}. Medians of {RUNS} runs; growth: one run.", flush=True)
+    print(
+        f"{machine('pandas', 'pyarrow', 'datasets', 'tokenizers')}. Medians of {RUNS} runs; growth: one run.",
+        flush=True,
+    )
     for name in chosen or BENCHES:
         with tempfile.TemporaryDirectory() as folder:
             print(f"\n{BENCHES[name](folder)}", flush=True)

@@ -26,7 +26,7 @@ FIGURES = {
 }
 NUMBERS = (*FIGURES, "training seconds", "seeds")
 COLUMNS = ("data set", "system", *NUMBERS, "judged on")
-SETTINGS = ("epochs", "learning_rate", "batch_size", "precision", "hardware")  # of metrics.json's "training"
+SETTINGS = ("way", "epochs", "learning_rate", "batch_size", "precision", "hardware")  # of metrics.json's "training"
 
 
 @dataclass(frozen=True)

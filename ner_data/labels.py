@@ -1,5 +1,7 @@
 """Label names and their ids: `O`, then `B-` and `I-` of each entity type in alphabetical order."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,6 +36,12 @@ def flat(column):
     """One word after the other: a list column (chunked or not) without its sentences, as one `pyarrow.Array`."""
     column = pc.list_flatten(column)
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def word_counts(table):
+    """How often each word of a sentence table occurs: a `collections.Counter`; its `elements()` are all words."""
+    counts = pc.value_counts(flat(table["tokens"]))
+    return Counter(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))
 
 
 def sentence_offsets(table):

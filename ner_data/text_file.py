@@ -1,12 +1,15 @@
 """A text file as a user gave it -> its bytes in UTF-8, or one line that says what is wrong with it."""
 
 import gzip
+import lzma
 import os
 import stat
 import zlib
 from pathlib import Path
 
 from ner_data import InputError
+
+OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 
 
 def shown(value, limit=60):
@@ -81,3 +84,31 @@ def _refuse_other_encodings(path, data):
     if sample.count(b"\0") * 4 >= len(sample):
         raise InputError(f"{path}:1: UTF-16 text (every other byte is NUL), {fix}")
     raise InputError(f"{path}:{line_of(data, nul)}: NUL byte (byte {nul} of the file), not a text file or damaged")
+
+
+def read_paragraphs(path):
+    """The paragraphs of a plain text file, one a line; `.gz` and `.xz` are unpacked on the way.
+
+    Returns:
+        A list of strings without the empty ones.
+
+    Raises:
+        InputError: no such file, not text in UTF-8 (with the line), damaged, or nothing in it.
+    """
+    opener = next((opener for suffix, opener in OPENERS.items() if str(path).endswith(suffix)), open)
+    paragraphs, lines = [], 0
+    try:
+        with opener(path, "rb") as file:
+            for raw in file:
+                lines += 1
+                if text := raw.decode("utf-8").strip():
+                    paragraphs.append(text)
+    except FileNotFoundError:
+        raise InputError(f"--text {path}: no such file, check the path") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}:{lines}: not UTF-8 (byte 0x{error.object[error.start]:02X}); convert it") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise InputError(f"--text {path}: cannot be read ({error})") from None
+    if not paragraphs:
+        raise InputError(f"{path}:1: no text in it; give a file with a paragraph a line")
+    return paragraphs

@@ -5,6 +5,8 @@ other position (further subwords, words of context, special tokens, padding) car
 positions is the number of words, whatever the tokenizer deletes and whatever the model's limit is.
 """
 
+import contextlib
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +99,36 @@ def encode(sentences, tokenizer, names, max_length, stride):
     )
     cut = int((np.diff(begins) > room)[word].sum())
     return Encoded(table, len(word), split_sentences, int(deleted[word].sum()), cut)
+
+
+def encode_to_file(path, sentences, tokenizer, names, max_length, stride, at_once=1_000_000):
+    """`encode`, about so many words at a time, into a file: memory does not grow with the corpus.
+
+    Args:
+        path: the file to write, in Arrow's stream format, which `datasets.Dataset.from_file` maps.
+        sentences, tokenizer, names, max_length, stride: as for `encode`.
+        at_once: words that are encoded together, and sentences to their end; they become a record batch of the file.
+
+    Returns:
+        `Encoded`, with the windows mapped from the file.
+
+    Raises:
+        ValueError: as `encode`.
+    """
+    counts = dict.fromkeys(("words", "split_sentences", "deleted_words", "cut_words"), 0)
+    offsets = sentence_offsets(sentences)
+    cuts = np.searchsorted(offsets[:-1], np.arange(0, offsets[-1], at_once))
+    cuts = np.unique(np.append(cuts, len(sentences))).tolist()
+    with contextlib.ExitStack() as files:
+        file, writer = files.enter_context(pa.OSFile(str(path), "wb")), None
+        for begin, end in itertools.pairwise(cuts):
+            part = encode(sentences.slice(begin, end - begin), tokenizer, names, max_length, stride)
+            column = part.table.column_names.index("sentence")
+            table = part.table.set_column(column, "sentence", pc.add(part.table["sentence"], begin))
+            writer = writer or files.enter_context(pa.ipc.new_stream(file, table.schema))
+            writer.write_table(table)
+            counts = {name: count + getattr(part, name) for name, count in counts.items()}
+    return Encoded(pa.ipc.open_stream(pa.memory_map(str(path))).read_all(), **counts)
 
 
 def lay_windows(offsets, lengths, room, stride):

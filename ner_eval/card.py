@@ -397,6 +397,7 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
         "Started from": base_model or ("random weights" if metrics.get("model") == "scratch" else None),
         "Data": dataset,
         "Labels": ", ".join(map(str, labels)) if labels else None,
+        "Way of training": training.get("way"),
         "Epochs": training.get("epochs"),
         "Learning rate": training.get("learning_rate"),
         "Batch size": training.get("batch_size"),

@@ -26,7 +26,7 @@ CAUSES = {
 }
 
 
-def check_parity(directory, sentence_table, names, sentences=SENTENCES):
+def check_parity(directory, sentence_table, names, sentences=SENTENCES, trust_remote_code=False):
     """Compare our predictor and the pipeline on the first sentences of a split.
 
     Args:
@@ -34,6 +34,7 @@ def check_parity(directory, sentence_table, names, sentences=SENTENCES):
         sentence_table: `tokens: list<string>`, `tags: list<string>` (gold, BIO).
         names: label names in the order of the model's ids.
         sentences: how many are compared at most.
+        trust_remote_code: run code that comes with the model.
 
     Returns:
         `sentences`, `words`, `words_rule`, `precision`, `decoding`; `split` and `text`, for the two inputs, each
@@ -46,7 +47,9 @@ def check_parity(directory, sentence_table, names, sentences=SENTENCES):
         ValueError: the saved model has other label names.
         InputError: it cannot be loaded.
     """
-    exact, served = Recognizer(directory, no_bf16=True), Recognizer(directory)
+    exact, served = (
+        Recognizer(directory, no_bf16=no_bf16, trust_remote_code=trust_remote_code) for no_bf16 in (True, False)
+    )
     if exact.settings.names != list(names):
         raise ValueError(f"{directory} has the labels {exact.settings.names}, not {list(names)}")
     table = sentence_table.slice(0, sentences).select(["tokens", "tags"])
@@ -55,7 +58,7 @@ def check_parity(directory, sentence_table, names, sentences=SENTENCES):
     exact_rows, served_rows = exact.scores(tokens), served.scores(tokens)
     ids = {how: decode(exact_rows, offsets, names, how) for how in {"argmax", decoding}}
     served_ids = decode(served_rows, offsets, names, decoding)
-    serve = _pipeline(directory)
+    serve = _pipeline(directory, trust_remote_code)
     texts = [" ".join(words) for words in tokens]
     splits = [[text[a:b] for a, b in words_of(text, exact.settings.rule)] for text in texts]
     whole = np.array([words == split for words, split in zip(tokens, splits, strict=True)])
@@ -104,12 +107,19 @@ def strict_f1(gold, predicted):
     return 2 * correct / total if total else 0.0
 
 
-def _pipeline(directory):
+def _pipeline(directory, trust_remote_code):
     """transformers' own pipeline in fp32 on the CPU."""
     import torch
     import transformers
 
-    return transformers.pipeline("token-classification", model=directory, device="cpu", dtype=torch.float32)
+    return transformers.pipeline(
+        "token-classification",
+        model=directory,
+        device="cpu",
+        dtype=torch.float32,
+        trust_remote_code=trust_remote_code,
+        model_kwargs={"use_safetensors": True},
+    )
 
 
 def _served_spans(serve, given, names):

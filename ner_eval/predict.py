@@ -176,7 +176,7 @@ def main(argv=None):
     say = (lambda line: print(line, file=sys.stderr)) if rank == 0 else (lambda line: None)
     try:
         args = _parse(argv, world)
-        settings = read_settings(args.model)
+        settings = read_settings(args.model, args.trust_remote_code)
         source = Source(args.file, args.format, Columns(args.sentence_column, args.word_column, ""), say)
         lines = Lines(source, args.output)
         total = None if args.file == "-" else check_source(source, lines, settings.rule)
@@ -214,7 +214,7 @@ def _load(args):
         import transformers
 
         transformers.utils.logging.disable_progress_bar()
-    return Recognizer(args.model, args.runtime, args.no_bf16)
+    return Recognizer(args.model, args.runtime, args.no_bf16, args.trust_remote_code)
 
 
 def _start_processes(world):
@@ -248,6 +248,8 @@ def _parse(argv, world):
     parser.add_argument("--resume", action="store_true", help="continue the output of a run that was stopped")
     parser.add_argument("--runtime", default="torch", help=f"{' or '.join(RUNTIMES)}; default: %(default)s")
     parser.add_argument("--no_bf16", action="store_true", help="fp32 also on hardware made for bf16")
+    trusted = "load a --model that brings code of its own (auto_map) or pickled weights"
+    parser.add_argument("--trust_remote_code", action="store_true", help=trusted)
     parser.error = _raise_input_error
     args = parser.parse_args(argv)
     output_format(args.output)

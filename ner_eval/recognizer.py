@@ -54,6 +54,7 @@ class Recognizer:
         model: a directory, or a name on the Hub.
         runtime: "torch", or "onnx": onnxruntime runs the directory's `model.onnx` (`ner_eval.onnx_export`).
         no_bf16: fp32 also on hardware that is made for bf16 (runtime "torch").
+        trust_remote_code: load also a model that brings code of its own or pickled weights.
 
     Raises:
         InputError: the model cannot be loaded, or is no named-entity recogniser.
@@ -64,10 +65,10 @@ class Recognizer:
         subwords, padding: positions that the model has read so far, and how many of them were padding.
     """
 
-    def __init__(self, model, runtime="torch", no_bf16=False):
+    def __init__(self, model, runtime="torch", no_bf16=False, trust_remote_code=False):
         if runtime not in RUNTIMES:
             raise InputError(f"--runtime {runtime}: give one of {', '.join(RUNTIMES)}")
-        self.settings = read_settings(model)
+        self.settings = read_settings(model, trust_remote_code)
         self.parts = label_parts(self.settings.names)
         if runtime == "onnx":
             from ner_eval.onnx_runtime import OnnxModel
@@ -76,7 +77,7 @@ class Recognizer:
         else:
             from ner_eval.torch_runtime import TorchModel
 
-            self.model = TorchModel(model, self.settings.names, no_bf16)
+            self.model = TorchModel(model, self.settings.names, no_bf16, trust_remote_code)
         self.tokenizer, self.precision = self.model.tokenizer, self.model.precision
         self.max_length = min(self.settings.max_length or self.model.limit, self.model.limit)
         self.subwords = self.padding = 0
@@ -177,7 +178,7 @@ def store_settings(config, train_words, decoding, max_length, stride):
 
     Args:
         config: the model's `PreTrainedConfig`.
-        train_words: list of strings, the words of the training sentences; the rule that fits them is stored.
+        train_words: iterable of strings, the words of the training sentences; the rule that fits them is stored.
         decoding: one of `ner_eval.decode.DECODINGS`.
         max_length, stride: of the windows.
     """
@@ -185,14 +186,14 @@ def store_settings(config, train_words, decoding, max_length, stride):
     config.update({"ner_words": rule, "ner_decoding": decoding, "ner_max_length": max_length, "ner_stride": stride})
 
 
-def read_settings(model):
+def read_settings(model, trust_remote_code=False):
     """The `Settings` of a model, without loading it.
 
     Raises:
-        InputError: there is no such model, it is no token classifier, its labels are not O, B- and I-, or a setting
-            has a value that this program does not know.
+        InputError: there is no such model, it may not be loaded (`ner_model.load.read_config`), it is no token
+            classifier, its labels are not O, B- and I-, or a setting has a value that this program does not know.
     """
-    config = read_config(model)
+    config = read_config(model, trust_remote_code)
     if not any("ForTokenClassification" in name for name in config.get("architectures") or []):
         raise InputError(f"--model {model}: no token classifier; give the directory of a finished run")
     try:

@@ -16,7 +16,7 @@ PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "to
 
 
 def save_results(
-    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, audit, trainer, say=print
+    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, audit, trainer, way, say=print
 ):
     """Write metrics.json, split.jsonl, the predictions of each split, report.html, errors.csv and README.md.
 
@@ -34,6 +34,7 @@ def save_results(
         seed: int.
         audit: facts about the corpus, a list of lines.
         trainer: the `NerTrainer` after training.
+        way: which weights learnt and with which loss, in words.
         say: called with the tables and the address of the directory.
     """
     metrics = {
@@ -45,7 +46,7 @@ def save_results(
         "sentences": {split: len(part) for split, part in tables.items()},
         "words": {split: len(flat(part["tokens"])) for split, part in tables.items()},
         "labels": names,
-        "training": training_facts(trainer),
+        "training": {"way": way} | training_facts(trainer),
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
         "audit": audit,
         "history": trainer.state.log_history,

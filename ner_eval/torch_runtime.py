@@ -18,6 +18,7 @@ class TorchModel:
         name: a directory, or a name on the Hub.
         names: its label names in the order of their ids.
         no_bf16: fp32 in any case.
+        trust_remote_code: run code that comes with the model, read pickled weights.
 
     Raises:
         InputError: it cannot be loaded.
@@ -29,11 +30,12 @@ class TorchModel:
         bf16: whether it computes in bf16; `precision`: the same in words.
     """
 
-    def __init__(self, name, names, no_bf16=False):
-        self.tokenizer = load_tokenizer(name, [])
+    def __init__(self, name, names, no_bf16=False, trust_remote_code=False):
+        self.tokenizer = load_tokenizer(name, [], trust_remote_code)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.batch_subwords = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
-        self.model = load_model(name, self.tokenizer, names, keep_head=True).eval().to(self.device)
+        model = load_model(name, self.tokenizer, names, keep_head=True, trust_remote_code=trust_remote_code)
+        self.model = model.eval().to(self.device)
         self.limit = subword_limit(self.tokenizer, self.model)
         self.bf16, self.precision = choose_precision(asked=False, refused=no_bf16)
 

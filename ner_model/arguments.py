@@ -8,6 +8,7 @@ import re
 
 from ner_data import InputError
 
+CLASS_WEIGHTS = ("none", "balanced")
 OWNED = {
     "do_train": "the recipe always trains",
     "do_eval": "the recipe always evaluates",
@@ -29,11 +30,23 @@ OWNED = {
 
 def training_flags():
     """The names of all `TrainingArguments` fields, read from the installed source: importing it would import torch."""
+    return list(_training_fields())
+
+
+def _training_fields():
+    """{name: the syntax tree of its default} of the fields of `TrainingArguments`."""
     package = importlib.util.find_spec("transformers").submodule_search_locations[0]
     with open(os.path.join(package, "training_args.py"), encoding="utf-8") as file:
         tree = ast.parse(file.read())
-    fields = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "TrainingArguments").body
-    return [f.target.id for f in fields if isinstance(f, ast.AnnAssign) and not f.target.id.startswith("_")]
+    body = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "TrainingArguments").body
+    fields = [f for f in body if isinstance(f, ast.AnnAssign)]
+    return {f.target.id: f.value for f in fields if not f.target.id.startswith("_")}
+
+
+def _is_on(default):
+    """Whether a flag is true by default, which is where HfArgumentParser knows `--no_FLAG`."""
+    given = [k.value for k in default.keywords if k.arg == "default"] if isinstance(default, ast.Call) else [default]
+    return any(getattr(value, "value", None) is True for value in given)
 
 
 def check_flags(rest, own):
@@ -46,7 +59,8 @@ def check_flags(rest, own):
     Raises:
         InputError: names the flag, and the nearest one or the reason.
     """
-    known = set(training_flags()) - set(own)
+    fields = _training_fields()
+    known = set(fields) - set(own)
     previous_is_flag = False
     for word in rest:
         if not word.startswith("--"):
@@ -58,26 +72,29 @@ def check_flags(rest, own):
         name = flag.removeprefix("no_") if flag not in known and flag.removeprefix("no_") in known else flag
         if name in OWNED:
             raise InputError(f"--{flag}: owned by the recipe ({OWNED[name]}); leave it out")
+        if name != flag and name in known and not _is_on(fields[name]):
+            raise InputError(f"--{flag}: unknown flag; did you mean --{name} false?")
         if name not in known:
             near = difflib.get_close_matches(flag, [*own, *known], n=1)
             raise InputError(f"--{flag}: unknown flag" + (f"; did you mean --{near[0]}?" if near else "; see --help"))
 
 
-def training_arguments(rest, *, scratch, head_only, no_bf16, seed):
+def training_arguments(rest, *, scratch, head_only, lora, patience, seed):
     """`TrainingArguments` from the command line, with the recipe's defaults.
 
     Args:
         rest: the words of the command line that are not the recipe's own, checked by `check_flags`.
         scratch: the model starts from random weights: a higher learning rate and more epochs.
-        head_only: only the classification head learns: a higher learning rate.
-        no_bf16, seed: the recipe's flags of these names.
+        head_only, lora: few weights learn: a higher learning rate (LoRA: that of PEFT's guide to token classification).
+        patience, seed: the recipe's flags of these names.
 
     Returns:
         `transformers.TrainingArguments` (`output_dir` still to be set if it is not in `rest`), and the precision in
         words.
 
     Raises:
-        InputError: a value that `TrainingArguments` refuses.
+        InputError: a value that `TrainingArguments` refuses, a tracker (`--report_to`) that is not installed,
+            `--patience` without a best checkpoint to go back to, `--lora` with an engine that shards the weights.
     """
     import torch
     from transformers import HfArgumentParser, TrainingArguments
@@ -86,13 +103,14 @@ def training_arguments(rest, *, scratch, head_only, no_bf16, seed):
     from ner_model.trainer import LABEL_NAMES
 
     given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
-    bf16, precision = choose_precision(asked=bool(given & {"bf16", "fp16"}), refused=no_bf16)
+    asked = bool(given & {"bf16", "fp16"})
+    bf16, precision = choose_precision(asked, refused=False)
     parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
     parser.error = refuse
     parser.set_defaults(
         output_dir="runs",
         seed=seed,
-        learning_rate=5e-4 if scratch else 1e-3 if head_only else 3e-5,
+        learning_rate=5e-4 if scratch else 1e-3 if head_only or lora else 3e-5,
         num_train_epochs=8 if scratch else 5,
         per_device_train_batch_size=32,
         per_device_eval_batch_size=64,
@@ -116,7 +134,33 @@ def training_arguments(rest, *, scratch, head_only, no_bf16, seed):
         raise
     except (ValueError, ImportError) as error:
         raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
+    if asked:
+        precision = f"{'bf16' if args.bf16 else 'fp16' if args.fp16 else 'fp32'}, as the flags ask"
+        if not (args.bf16 or args.fp16):  # of these two, "false" would leave the choice to the launcher
+            args.mixed_precision = os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
+    elif bf16:
+        precision += " (--bf16 false turns it off)"
+    engines = [name for name in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true"]
+    if lora and (engines or args.fsdp or args.deepspeed):
+        raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP and DeepSpeed")
+    if patience is not None and not args.load_best_model_at_end:
+        raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
+    check_trackers(args.report_to)
     return args, precision
+
+
+def check_trackers(names):
+    """Refuse trackers (`--report_to`) that are unknown or not installed; `Trainer` would when the model is loaded."""
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            raise InputError(f"--report_to {name}: give one of {known}, all, none")
+        try:
+            INTEGRATION_TO_CALLBACK[name]()
+        except (RuntimeError, ImportError) as error:
+            raise InputError(f"--report_to {name}: cannot be used ({' '.join(str(error).split())})") from None
 
 
 def refuse(message):

@@ -1,48 +1,100 @@
 """Batches: windows of similar length together, and the collator that pads them."""
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 import torch
 from transformers import DataCollatorForTokenClassification
 
 from ner_data.labels import IGNORED
 
 
-def window_lengths(windows):
-    """Subwords in each window of a `datasets.Dataset`: int64 array (windows,), read once and without Python objects."""
-    column = windows.with_format("arrow")[:]["input_ids"]
-    return pc.list_value_length(column).to_numpy().astype(np.int64)
+class WindowRows:
+    """The rows of a `datasets.Dataset` of windows for a DataLoader, as slices of its Arrow columns.
 
+    No integer becomes a Python object, and nothing is copied: the columns of a data set that is mapped from a file stay
+    in the file. (A selection or a shuffle of a data set is taken out once.)
 
-class LengthBuckets(torch.utils.data.Sampler):
-    """An order of the windows in which every batch holds windows of similar length.
-
-    Shuffle, cut into pools of `pool` batches, sort each pool by length, cut into batches, shuffle the batches: near
-    neighbours in length, a new mix each epoch. The order depends on seed and epoch alone, so every process and every
-    resumed run sees the same one, whatever else has drawn random numbers.
-
-    Args:
-        lengths: int array (windows,).
-        batch_size: windows in a batch (over all processes and accumulation steps they are still cut in this size).
-        seed: int.
-        pool: batches in a pool.
+    Attributes:
+        lengths: int64 array (windows,), subwords in each window.
     """
 
-    def __init__(self, lengths, batch_size, seed, pool=50):
-        self.lengths = lengths
-        self.batch_size = batch_size
-        self.seed = seed
-        self.pool = pool
-        self.epoch = 0
+    def __init__(self, windows):
+        self.windows = windows
+        table = windows.with_format("arrow")[:]
+        parts = [batch for batch in table.to_batches() if len(batch)]
+        self.begins = np.cumsum([0, *map(len, parts)])
+        self.parts = [{name: _flat(part.column(name)) for name in table.column_names} for part in parts]
+        self.lengths = np.concatenate([np.diff(part["input_ids"][1]) for part in self.parts]).astype(np.int64)
 
-    def set_epoch(self, epoch):
-        """Called by accelerate at the start of each epoch."""
-        self.epoch = epoch
+    def __reduce__(self):  # for loader processes that are not forked: a data set on disk goes over as its path
+        return WindowRows, (self.windows,)
 
     def __len__(self):
         return len(self.lengths)
 
+    def __getitems__(self, indices):
+        """The windows of a batch as dicts: `input_ids` and `labels` int32 arrays (subwords,), the others integers."""
+        of = np.searchsorted(self.begins, indices, side="right") - 1
+        return [self._row(self.parts[part], index - self.begins[part]) for part, index in zip(of, indices, strict=True)]
+
+    def _row(self, part, k):
+        return {
+            name: values[k] if offsets is None else values[offsets[k] : offsets[k + 1]]
+            for name, (values, offsets) in part.items()
+        }
+
+
+def _flat(column):
+    """An Arrow column as numpy arrays over the same memory: values, and offsets if it is a column of lists."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return column.values.to_numpy(), column.offsets.to_numpy()
+    return column.to_numpy(), None
+
+
+class LengthBuckets(torch.utils.data.Sampler):
+    """Batches of windows of similar length, the same under any number of processes, and this process's share of each.
+
+    Shuffle, cut into pools of `pool` batches, sort each pool by length, cut into batches, shuffle the batches: near
+    neighbours in length, a new mix each epoch. The batches depend on seed and epoch alone, so every process and every
+    resumed run sees the same ones, whatever else has drawn random numbers. Every window comes once an epoch.
+
+    The processes split each batch into shares whose sizes differ by one at most. The last batch may be short, and where
+    it has fewer windows than there are processes, some shares are empty: `WindowCollator` makes a batch of them that
+    teaches nothing, so that all processes take the same number of steps.
+
+    Args:
+        lengths: int array (windows,).
+        batch_size: windows in a batch, those of all processes together.
+        seed: int.
+        process, processes: the number of this process, and how many there are.
+        drop_last: leave out a short last batch.
+        pool: batches in a pool.
+    """
+
+    def __init__(self, lengths, batch_size, seed, process=0, processes=1, drop_last=False, pool=50):
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.process = process
+        self.processes = processes
+        self.drop_last = drop_last
+        self.pool = pool
+        self.epoch = 0
+
+    def set_epoch(self, epoch):
+        """Called by Trainer at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(self.lengths) // self.batch_size if self.drop_last else -(-len(self.lengths) // self.batch_size)
+
     def __iter__(self):
+        """Lists of indices of windows, one per batch."""
+        for batch in self.batches():
+            yield np.array_split(batch, self.processes)[self.process].tolist()
+
+    def batches(self):
+        """The batches of the epoch before they are split: a list of int64 arrays."""
         random = np.random.default_rng((self.seed, self.epoch))
         order = random.permutation(len(self.lengths))
         pool = self.batch_size * self.pool
@@ -51,11 +103,42 @@ class LengthBuckets(torch.utils.data.Sampler):
             part = order[begin : begin + pool]
             part = part[np.argsort(self.lengths[part], kind="stable")]
             batches.extend(part[k : k + self.batch_size] for k in range(0, len(part), self.batch_size))
-        # only the last batch may be short: the loader cuts the order every `batch_size` windows
         full = [batch for batch in batches if len(batch) == self.batch_size]
         short = [batch for batch in batches if len(batch) < self.batch_size]
-        full = [full[k] for k in random.permutation(len(full))]
-        return iter(np.concatenate(full + short).tolist())
+        return [full[k] for k in random.permutation(len(full))] + ([] if self.drop_last else short)
+
+    def padding(self):
+        """The share of padding among the positions of the epoch's batches, each padded to its longest window."""
+        batches = self.batches()
+        room = sum(len(batch) * int(self.lengths[batch].max()) for batch in batches)
+        return 1 - sum(int(self.lengths[batch].sum()) for batch in batches) / max(1, room)
+
+
+def train_batches(lengths, args, batch_size):
+    """The training batches that `TrainingArguments` ask for: `LengthBuckets`.
+
+    Args:
+        lengths: int array (windows,).
+        args: `transformers.TrainingArguments`.
+        batch_size: windows in the share of one process.
+    """
+    seed = args.seed if args.data_seed is None else args.data_seed
+    processes = args.world_size
+    return LengthBuckets(
+        lengths, batch_size * processes, seed, args.process_index, processes, args.dataloader_drop_last
+    )
+
+
+def say_batches(windows, args, say=print):
+    """Say in one line how many training batches an epoch has, how large they are, and how much of them is padding.
+
+    Args:
+        windows: `datasets.Dataset` of the training windows.
+        args: `transformers.TrainingArguments`.
+        say: called with the line.
+    """
+    batches = train_batches(WindowRows(windows).lengths, args, args.train_batch_size)
+    say(f"batches: {len(batches):,} of {batches.batch_size} windows, {batches.padding():.1%} padding")
 
 
 class LongestFirst(torch.utils.data.Sampler):
@@ -82,7 +165,12 @@ class WindowCollator(DataCollatorForTokenClassification):
     """
 
     def torch_call(self, features):
-        """Windows as dicts of lists of ints -> the batch described above."""
+        """Windows as dicts of lists or arrays of ints -> the batch described above.
+
+        Without a window, where another process has one: a single token without a label, so that this process takes
+        the step too. Its loss and its gradients are zero.
+        """
+        features = features or [{"input_ids": [self.tokenizer.pad_token_id], "labels": [self.label_pad_token_id]}]
         lengths = [len(feature["input_ids"]) for feature in features]
         longest = max(lengths)
         if self.pad_to_multiple_of:
@@ -107,5 +195,5 @@ class WindowCollator(DataCollatorForTokenClassification):
 
 def count_labelled(windows, collator, batch_size=256):
     """Labelled positions in the batches that the collator makes of all windows, counted from the batches themselves."""
-    loader = torch.utils.data.DataLoader(windows, batch_size=batch_size, collate_fn=collator)
+    loader = torch.utils.data.DataLoader(WindowRows(windows), batch_size=batch_size, collate_fn=collator)
     return sum(int((batch["labels"] != IGNORED).sum()) for batch in loader)

@@ -1,26 +1,46 @@
-"""Where a run writes, and where it goes on."""
+"""Where a run writes, and where it goes on: checkpoints that are whole or not there, and verified before use.
 
+A checkpoint is written into a directory beside its place, flushed to the disk, listed in `manifest.json` with sizes and
+SHA-256, and renamed. So a `checkpoint-NUMBER` with a manifest was finished, and what is in it can be checked.
+"""
+
+import contextlib
+import hashlib
+import json
 import os
 import re
+import shlex
 import shutil
 import time
 
 from ner_data import InputError
 
+MANIFEST = "manifest.json"
+UNFINISHED = "_saving"  # neither Trainer's rotation (checkpoint-*) nor its push (which leaves out _*) looks at it
+SET_ASIDE = "_aside-"
 
-def check_output_dir(output_dir, overwrite, resume):
-    """Refuse to write into a directory that holds something.
+
+class TrainingStopped(Exception):
+    """A run that cannot go on though its input is right: disk, memory, numbers. One line, with what to do about it.
+
+    Command lines print it on stderr and exit with code 1.
+    """
+
+
+def check_output_dir(output_dir, overwrite, resume, say=print):
+    """Refuse to write into a directory that holds something, and choose the checkpoint to go on from.
 
     Args:
         output_dir: path or None (then a new directory under `runs/` will be made).
         overwrite: `--overwrite_output_dir`.
-        resume: `--resume_from_checkpoint`.
+        resume: `--resume_from_checkpoint`: a directory, or `true` for the newest that verifies in `output_dir`.
+        say: takes a line for each checkpoint that is passed over.
 
     Returns:
         The checkpoint to resume from: a path, or None.
 
     Raises:
-        InputError: the directory is not empty and neither flag is given, it is a file, or there is nothing to resume.
+        InputError: the directory is not empty and neither flag is given, it is a file, or nothing to resume verifies.
     """
     if output_dir is not None and os.path.exists(output_dir):
         if not os.path.isdir(output_dir):
@@ -35,13 +55,207 @@ def check_output_dir(output_dir, overwrite, resume):
     if resume.lower() != "true":
         if not os.path.isfile(os.path.join(resume, "trainer_state.json")):
             raise InputError(f"--resume_from_checkpoint {resume}: no checkpoint there (a directory checkpoint-NUMBER)")
+        if fault := fault_of(resume):
+            raise InputError(f"--resume_from_checkpoint {resume}: {fault}; give another checkpoint")
         return resume
     if output_dir is None:
         raise InputError("--resume_from_checkpoint: give the --output_dir of the run to go on with, or a checkpoint")
+    return newest_verified(output_dir, say)
+
+
+def newest_verified(output_dir, say=print):
+    """The newest `checkpoint-NUMBER` in a directory that is as its manifest says.
+
+    Args:
+        output_dir: path.
+        say: takes a line for each newer one that is passed over: what is wrong with it.
+
+    Raises:
+        InputError: there is none.
+    """
+    faults = []
     for checkpoint in reversed(checkpoints(output_dir)):
-        if os.path.isfile(os.path.join(checkpoint, "trainer_state.json")):
+        fault = fault_of(checkpoint)
+        if fault is None:
+            say(f"going on from {checkpoint}" + (", the newest that verifies" if faults else ""))
             return checkpoint
-    raise InputError(f"--resume_from_checkpoint: {output_dir} holds no checkpoint to go on from; leave the flag out")
+        faults.append(f"{checkpoint}: {fault}")
+        say(f"{faults[-1]}; trying the one before")
+    why = f" ({faults[0]})" if faults else ""
+    raise InputError(
+        f"--resume_from_checkpoint: {output_dir} holds no checkpoint to go on from{why}; to start afresh, leave the"
+        " flag out"
+    )
+
+
+def fault_of(checkpoint):
+    """What is wrong with a checkpoint, in a few words; None if every file is as its manifest says.
+
+    Files that the manifest does not know are nobody's business.
+    """
+    try:
+        with open(os.path.join(checkpoint, MANIFEST), encoding="utf-8") as file:
+            files = json.load(file)["files"]
+        for name, expected in files.items():
+            path = os.path.join(checkpoint, name)
+            if not os.path.isfile(path):
+                return f"{name} is missing"
+            if os.path.getsize(path) != expected["bytes"]:
+                return f"{name} has {os.path.getsize(path):,} bytes instead of {expected['bytes']:,}"
+            if _sha256(path) != expected["sha256"]:
+                return f"{name} is not what was written (SHA-256)"
+    except FileNotFoundError:
+        return f"not verified, it has no {MANIFEST} (stock Trainer or older version)"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"not verified, {MANIFEST} or a file it names cannot be read ({error})"
+    if not any(name.startswith("rng_state") for name in files):
+        return "holds a model without the state of its training (--save_only_model)"
+    return None
+
+
+def seal(directory, **more):
+    """Flush all files below a directory to the disk, then write the manifest: sizes, SHA-256, what else is given."""
+    files = {}
+    for folder, _, names in os.walk(directory):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            _flush(path)
+            key = os.path.relpath(path, directory).replace(os.sep, "/")
+            files[key] = {"bytes": os.path.getsize(path), "sha256": _sha256(path)}
+    with open(os.path.join(directory, MANIFEST), "w", encoding="utf-8") as file:
+        json.dump({**more, "files": dict(sorted(files.items()))}, file, indent=1)
+    _flush(os.path.join(directory, MANIFEST))
+    for folder, _, _ in os.walk(directory):
+        _flush(folder)
+
+
+class VerifiedCheckpoints:
+    """Checkpoints of a `Trainer` that are whole or not there: `class MyTrainer(VerifiedCheckpoints, Trainer)`.
+
+    Saves as the module says, with any number of processes; keeps what `save_total_limit` allows, and always the newest
+    and the best. Goes on only with the run that the checkpoint is of.
+    """
+
+    _unfinished = None  # where Trainer writes a checkpoint, while it does
+    _newest = None  # the newest checkpoint of this run: resumed from or written
+
+    def _get_output_dir(self, trial):
+        return self._unfinished or super()._get_output_dir(trial)
+
+    def _init_training_state(self, max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial):
+        """Refuses a checkpoint of another run: its position would be another one in this run's data."""
+        args = self.args
+        self._run = {
+            "--seed": args.seed,
+            "--data_seed": args.data_seed,
+            "batch size over all processes": self._train_batch_size * args.world_size,
+            "--gradient_accumulation_steps": args.gradient_accumulation_steps,
+            "--learning_rate": args.learning_rate,  # another would be ignored: the optimizer keeps its own
+            "--weight_decay": args.weight_decay,
+            "training windows": len(self.train_dataset),
+            "steps per epoch": steps_per_epoch,
+        }
+        self._newest = None
+        if resume_from_checkpoint is not None:
+            self._newest = os.path.abspath(resume_from_checkpoint)
+            with open(os.path.join(resume_from_checkpoint, MANIFEST), encoding="utf-8") as file:
+                then = json.load(file)["run"]
+            for name, now in self._run.items():
+                if now != then[name]:
+                    raise InputError(
+                        f"--resume_from_checkpoint {resume_from_checkpoint}: of a run with {name} {then[name]}, this"
+                        f" one has {now}; give the same, or start a new run"
+                    )
+        begin = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial)
+        if resume_from_checkpoint is not None:
+            self._find_best()
+        return begin
+
+    def _find_best(self):
+        """Point to the best checkpoint so far, beside the one resumed from (the directory may have been moved)."""
+        state = self.state
+        if state.best_global_step is None:
+            return
+        best = os.path.join(os.path.dirname(self._newest), f"checkpoint-{state.best_global_step}")
+        fault = fault_of(best) if best != self._newest else None
+        state.best_model_checkpoint = None if fault else best
+        if fault and self.args.load_best_model_at_end:
+            if self.is_world_process_zero():
+                print(f"{best}, the best so far: {fault}; the best of the evaluations still to come is used")
+            state.best_metric = state.best_global_step = None
+
+    def _save_checkpoint(self, model, trial):
+        run_dir = self._get_output_dir(trial)
+        checkpoint = os.path.join(run_dir, f"checkpoint-{self.state.global_step}")
+        unfinished = os.path.join(run_dir, UNFINISHED)
+        if self.state.best_global_step == self.state.global_step:
+            self.state.best_model_checkpoint = checkpoint
+        if os.path.abspath(checkpoint) == self._newest:  # resumed from, or saved at this step already: the same weights
+            return
+        with full_disk(checkpoint, unfinished, self._newest):
+            best = self.state.best_model_checkpoint
+            self._unfinished = unfinished
+            try:
+                super()._save_checkpoint(model, trial)
+            finally:
+                self._unfinished = None
+            self.state.best_model_checkpoint = best
+            written = os.path.join(unfinished, os.path.basename(checkpoint))
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                self.state.save_to_json(os.path.join(written, "trainer_state.json"))  # with the best one's final name
+                seal(written, run=self._run)
+                shutil.rmtree(checkpoint, ignore_errors=True)  # of an earlier `train()`; of a run: `clear_checkpoints`
+                os.rename(written, checkpoint)
+                _flush(run_dir)
+                shutil.rmtree(unfinished)
+            self.accelerator.wait_for_everyone()
+        self._newest = os.path.abspath(checkpoint)
+        if self.args.should_save and (self.args.save_total_limit or 0) > 0:
+            keep = {self._newest, os.path.abspath(best or checkpoint)}
+            older = [one for one in checkpoints(run_dir) if os.path.abspath(one) not in keep]
+            for one in older[: max(0, len(older) + len(keep) - self.args.save_total_limit)]:
+                shutil.rmtree(one)
+
+    def _finalize_training(self, *args, **kwargs):
+        # Trainer would delete all but the best here; a run that dies while it scores is to go on from the newest
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        output = super()._finalize_training(*args, **kwargs)
+        self.args.save_total_limit = limit
+        return output
+
+
+@contextlib.contextmanager
+def full_disk(path, unfinished, newest):
+    """Turn what a disk says that cannot be written to into `TrainingStopped`, and remove what was begun.
+
+    Args:
+        path: what is written.
+        unfinished: the directory that it is written into first.
+        newest: the checkpoint before it, or None.
+    """
+    try:
+        yield
+    except Exception as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        reason = " ".join(str(error).split())
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
+        elif "inline_container" in reason:  # torch's zip writer, which does not know why
+            reason = "a file was cut short"
+        elif "(os error " not in reason:  # safetensors and tokenizers
+            raise
+        free = shutil.disk_usage(os.path.dirname(unfinished)).free
+        kept = f"{newest} is intact; make room, then {how_to_go_on(newest)}" if newest else "there was none before it"
+        raise TrainingStopped(f"{path} could not be written: {reason} ({free / 1e6:,.0f} MB free); {kept}") from error
+
+
+def how_to_go_on(checkpoint):
+    """What to type to go on from a checkpoint."""
+    directory = os.path.dirname(checkpoint)
+    shown = os.path.relpath(directory)
+    shown = shlex.quote(directory if shown.startswith(os.pardir) else shown)
+    return f"go on with the same command and --output_dir {shown} --resume_from_checkpoint"
 
 
 def checkpoints(output_dir):
@@ -66,24 +280,63 @@ def new_run_directory(model):
 
 
 def clear_checkpoints(output_dir, resume_from, say=print):
-    """Remove the checkpoints of an earlier run, which this one would mix with its own, unless it goes on from them."""
-    old = [] if resume_from else checkpoints(output_dir)
-    for checkpoint in old:
-        shutil.rmtree(checkpoint)
-    if old:
-        say(f"--overwrite_output_dir: removed {len(old)} checkpoints of an earlier run from {output_dir}")
+    """Clear away what this run would mix with its own: an earlier run's checkpoints, and what a save left unfinished.
+
+    Checkpoints newer than the one this run goes on from are damaged or no longer wanted; they are renamed, not removed.
+    """
+    unfinished = os.path.join(output_dir, UNFINISHED)
+    if os.path.isdir(unfinished):
+        say(f"removed {unfinished}: the run before ended while it saved {', '.join(sorted(os.listdir(unfinished)))}")
+        shutil.rmtree(unfinished)
+    old = checkpoints(output_dir)
+    if resume_from is None:
+        for checkpoint in old:
+            shutil.rmtree(checkpoint)
+        if old:
+            say(f"--overwrite_output_dir: removed {len(old)} checkpoints of an earlier run from {output_dir}")
+    places = [os.path.abspath(checkpoint) for checkpoint in old]
+    if resume_from and os.path.abspath(resume_from) in places:
+        for checkpoint in old[places.index(os.path.abspath(resume_from)) + 1 :]:
+            aside = os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint))
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(checkpoint, aside)
+            say(f"{checkpoint} is now {aside}: this run goes on from {resume_from}")
 
 
 def save_model(trainer, output_dir):
-    """Write model and tokenizer as a plain Hugging Face directory: no pickle, file modes as the umask says."""
-    trainer.save_model(output_dir)
-    if not trainer.is_world_process_zero():
-        return
-    umask = os.umask(0)
-    os.umask(umask)
-    for name in os.listdir(output_dir):
-        path = os.path.join(output_dir, name)
-        if name == "training_args.bin":
-            os.remove(path)
-        elif name.endswith(".safetensors"):  # the library writes them with mode 0600
-            os.chmod(path, 0o666 & ~umask)
+    """Write model and tokenizer as a plain Hugging Face directory: no pickle, file modes as the umask says.
+
+    Files are written beside, flushed to the disk and renamed one by one: none that was there is ever half replaced.
+    """
+    unfinished = os.path.join(output_dir, UNFINISHED)
+    with full_disk(f"the model in {output_dir}", unfinished, getattr(trainer, "_newest", None)):
+        trainer.save_model(unfinished)
+        if not trainer.is_world_process_zero():
+            return
+        umask = os.umask(0)
+        os.umask(umask)
+        for name in sorted(os.listdir(unfinished)):
+            path = os.path.join(unfinished, name)
+            if name == "training_args.bin":
+                os.remove(path)
+                continue
+            if name.endswith(".safetensors"):  # the library writes them with mode 0600
+                os.chmod(path, 0o666 & ~umask)
+            _flush(path)
+            os.replace(path, os.path.join(output_dir, name))
+        os.rmdir(unfinished)
+        _flush(output_dir)
+
+
+def _flush(path):
+    """fsync: a file's content, or a directory's entries, are on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

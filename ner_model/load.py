@@ -2,49 +2,118 @@
 
 import json
 import os
+import re
+import shlex
+import sys
 
 from ner_data import InputError
 
 SCRATCH = "scratch"
 
 
-def read_config(name):
-    """The `config.json` of a model, found before anything heavy is imported or loaded.
+def read_config(name, trust_remote_code=False):
+    """The `config.json` of a model, found and checked before anything heavy is imported or loaded.
 
     Args:
         name: `scratch`, a directory, or a name on the Hub.
+        trust_remote_code: load also what can run code that comes with the model.
 
     Returns:
         The configuration as a dict; empty for `scratch`.
 
     Raises:
-        InputError: a directory without a configuration, a name that does not exist, a gated model, a model with code
-            of its own, the Hub out of reach. The message names `--model` and what to do.
+        InputError: a directory without a configuration, a name that does not exist, a gated model, the Hub out of
+            reach, an adapter without its model; without `trust_remote_code`, pickled weights or code of the model's
+            own. The message names `--model` and what to do.
     """
     if name == SCRATCH:
         return {}
-    path = os.path.join(name, "config.json") if os.path.isdir(name) else _download_config(name)
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except FileNotFoundError:
+    files = os.listdir(name) if os.path.isdir(name) else _ask_hub(name, _files_on_hub)
+    if "adapter_config.json" in files:
+        raise InputError(
+            f"--model {name}: an adapter, not a model; merge it into its model first (PEFT's merge_and_unload), or give"
+            " the directory of the run that made it, where the merged model is"
+        )
+    if os.path.isdir(name) and "config.json" not in files:
         raise InputError(
             f"--model {name}: the directory has no config.json; give one that `save_pretrained` or this recipe wrote"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"--model {name}: its config.json cannot be read ({error}); save it again") from None
-    if "auto_map" in config and config.get("model_type") is None:
-        raise InputError(f"--model {name}: needs code from its repository, which this recipe does not run")
+        )
+    config = _read_json(name, "config.json")
+    if not trust_remote_code:
+        _refuse_code(name, files, config)
     return config
 
 
-def _download_config(name):
-    from huggingface_hub import HfApi, errors, hf_hub_download, try_to_load_from_cache
+def _refuse_code(name, files, config):
+    """Raise InputError for a model that brings code, or weights in a format that can run code when it is read.
+
+    An `auto_map` is refused also where transformers knows the `model_type`: without that code it would build another
+    architecture of the same name, and load into it what fits.
+    """
+    flag = "give --trust_remote_code if you trust who made it"
+    for file, content in (("config.json", config), ("tokenizer_config.json", None)):
+        if file in files and "auto_map" in (content or _read_json(name, file)):
+            raise InputError(f"--model {name}: its {file} asks to run code of its own (auto_map); {flag}")
+    safe = [file for file in ("model.safetensors", "model.safetensors.index.json") if file in files]
+    weights = [config["transformers_weights"]] if config.get("transformers_weights") else []
+    if safe == ["model.safetensors.index.json"]:
+        weights += sorted(set(_read_json(name, *safe).get("weight_map", {}).values()))
+    if not safe:
+        weights += sorted(file for file in files if re.fullmatch(r"pytorch_model.*\.bin", file))
+    pickles = [file for file in weights if not file.endswith((".safetensors", ".safetensors.index.json"))]
+    if pickles:
+        convert = ""
+        if pickles == ["pytorch_model.bin"] and os.path.isdir(name):
+            convert = f", or write them anew: {sys.executable} -c {shlex.quote(_CONVERT)} {shlex.quote(name)}"
+        raise InputError(
+            f"--model {name}: its weights are a pickle ({pickles[0]}), which can run code when read; {flag}{convert}"
+        )
+
+
+_CONVERT = (
+    "import sys, torch; from safetensors.torch import save_file; d = sys.argv[1];"
+    " w = torch.load(d + '/pytorch_model.bin', weights_only=True);"
+    " save_file({k: v.contiguous().clone() for k, v in w.items()}, d + '/model.safetensors', {'format': 'pt'})"
+)
+
+
+def _read_json(name, file):
+    """A JSON file of a model as a dict."""
+    from huggingface_hub import hf_hub_download
+
+    path = os.path.join(name, file) if os.path.isdir(name) else _ask_hub(name, lambda _: hf_hub_download(name, file))
+    try:
+        with open(path, encoding="utf-8") as opened:
+            content = json.load(opened)
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
+    except (OSError, ValueError) as error:
+        raise InputError(f"--model {name}: its {file} cannot be read ({error}); save it again") from None
+    return content
+
+
+def _files_on_hub(name):
+    """The files of a model on the Hub, by one request that is not repeated; none where safetensors are here already."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json")
+    cached = os.listdir(os.path.dirname(config)) if isinstance(config, str) else []
+    if any(file.startswith("model.safetensors") for file in cached):
+        return cached
+    try:
+        return [file.rfilename for file in HfApi().model_info(name, timeout=10).siblings]
+    except Exception:
+        if cached:
+            return cached
+        raise
+
+
+def _ask_hub(name, ask):
+    """`ask(name)`; InputError for all that can go wrong."""
+    from huggingface_hub import errors
 
     try:
-        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
-            HfApi().model_info(name, timeout=10)  # asks once; the download would ask six times before it gave up
-        return hf_hub_download(name, "config.json")
+        return ask(name)
     except errors.HFValidationError:
         fault = "no such directory, and not a name on the Hub (such as bert-base-cased or me/my-ner)"
     except errors.GatedRepoError:
@@ -92,12 +161,13 @@ def label_order(names, config, say=print):
     return names, False
 
 
-def load_tokenizer(name, train_words):
+def load_tokenizer(name, train_words, trust_remote_code=False):
     """The tokenizer of a model, ready for words; for `scratch`, one learnt from the training words.
 
     Args:
         name: `scratch`, a directory, or a name on the Hub.
         train_words: iterable of strings, the words of the training sentences (read for `scratch` only).
+        trust_remote_code: run code that comes with the model.
 
     Returns:
         A fast tokenizer that reads words given one by one as it reads them in running text.
@@ -110,7 +180,9 @@ def load_tokenizer(name, train_words):
     import transformers
 
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, add_prefix_space=True, trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            name, add_prefix_space=True, trust_remote_code=trust_remote_code
+        )
     except Exception as error:  # the libraries raise a dozen types here, bare Exception among them
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--model {name}: its tokenizer cannot be loaded ({type(error).__name__}: {reason})") from None
@@ -166,14 +238,15 @@ def learn_wordpiece(words, vocab_size=8000, min_frequency=2):
     return transformers.BertTokenizerFast(vocab=learner.get_vocab(), do_lower_case=False)
 
 
-def load_model(name, tokenizer, names, keep_head):
-    """A token classifier with the given labels, in float32.
+def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
+    """A token classifier with the given labels, in float32, from safetensors.
 
     Args:
         name: `scratch`, a directory, or a name on the Hub.
         tokenizer: its tokenizer.
         names: label names in the order of their ids.
         keep_head: whether the model's own classification head is for these labels (`label_order` says so).
+        trust_remote_code: run code that comes with the model, and read pickled weights where there are no others.
 
     Returns:
         A `PreTrainedModel` whose config holds both label maps.
@@ -187,12 +260,19 @@ def load_model(name, tokenizer, names, keep_head):
     maps = {"id2label": dict(enumerate(names)), "label2id": {label: i for i, label in enumerate(names)}}
     if name == SCRATCH:
         return transformers.AutoModelForTokenClassification.from_config(scratch_config(tokenizer, **maps))
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else the library asks a bot to open a pull request on the Hub
+    safe = None if trust_remote_code else True
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # a new head is what is wanted here, not something to warn of
     try:
-        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False, **maps)
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code, **maps)
         model = transformers.AutoModelForTokenClassification.from_pretrained(
-            name, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, trust_remote_code=False
+            name,
+            config=config,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            use_safetensors=safe,
+            trust_remote_code=trust_remote_code,
         )
     except Exception as error:  # see load_tokenizer
         reason = " ".join(str(error).split())[:200]
@@ -202,7 +282,9 @@ def load_model(name, tokenizer, names, keep_head):
     if keep_head:
         return model
     # A head of the same size but for other labels would have been loaded without a word: take the encoder only.
-    fresh = transformers.AutoModelForTokenClassification.from_config(model.config, dtype=torch.float32)
+    fresh = transformers.AutoModelForTokenClassification.from_config(
+        model.config, dtype=torch.float32, trust_remote_code=trust_remote_code
+    )
     fresh.base_model.load_state_dict(model.base_model.state_dict())
     return fresh
 

@@ -11,7 +11,7 @@ def choose_precision(asked, refused):
 
     Args:
         asked: `--bf16` or `--fp16` was given.
-        refused: `--no_bf16` was given.
+        refused: `--no_bf16` of the predictor was given.
 
     Returns:
         bool, str.
@@ -29,12 +29,12 @@ def choose_precision(asked, refused):
         return False, "fp32, as accelerate asks"
     if torch.cuda.is_available():
         if torch.cuda.is_bf16_supported(including_emulation=False):
-            return True, "bf16, this GPU has it (--no_bf16 turns it off)"
+            return True, "bf16, this GPU has it"
         return False, "fp32, this GPU has no bf16"
     capabilities = torch.cpu.get_capabilities()
     for name in ("amx_bf16", "avx512_bf16"):
         if capabilities.get(name):
-            return True, f"bf16, this CPU has {name} (--no_bf16 turns it off)"
+            return True, f"bf16, this CPU has {name}"
     return False, "fp32, this machine has no bf16 arithmetic"
 
 

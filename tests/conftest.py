@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 from families import FAMILIES, write_encoder
+from forked_training import ForkedTraining, weights
 
 torch.set_num_threads(1)
 transformers.logging.set_verbosity_error()
@@ -30,3 +31,21 @@ def bert_dir(tmp_path_factory):
     directory = tmp_path_factory.mktemp("bert")
     write_encoder("bert-cased", directory)
     return str(directory)
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory):
+    """Trainings in processes that can be killed."""
+    server = ForkedTraining(tmp_path_factory.mktemp("forked"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def whole(forked, tmp_path_factory):
+    """The training that nothing ended: (output directory, its `weights`, its file operations)."""
+    directory = tmp_path_factory.mktemp("whole") / "run"
+    code, output = forked.run(directory, kill_at=0)
+    assert code == 0, output
+    operations = [line.removeprefix("operation: ") for line in output.splitlines() if line.startswith("operation: ")]
+    return directory, weights(directory), operations

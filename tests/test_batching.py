@@ -1,13 +1,17 @@
 """Batches: the collator against its parent, and the order of windows."""
 
+import pickle
+
 import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+import transformers
 from transformers import DataCollatorForTokenClassification
 
 from ner_data.labels import IGNORED
-from ner_model.batching import LengthBuckets, LongestFirst, WindowCollator, count_labelled, window_lengths
+from ner_model.batching import LengthBuckets, LongestFirst, WindowCollator, WindowRows, count_labelled, say_batches
 from ner_model.load import load_tokenizer
 
 
@@ -34,6 +38,15 @@ def test_the_collator_gives_what_its_parent_gives(bert_dir, side, multiple):
         assert torch.equal(mine[name], oracle[name])
 
 
+def test_rows_of_a_file_give_the_batch_of_the_data_set(bert_dir, tmp_path):
+    tokenizer = load_tokenizer(bert_dir, [])
+    rows = windows([5, 1, 9, 3])
+    mine = WindowCollator(tokenizer)(WindowRows(mapped(tmp_path, [rows[:2], rows[2:]])).__getitems__([3, 0, 2]))
+    oracle = DataCollatorForTokenClassification(tokenizer)([dict(rows[k]) for k in (3, 0, 2)])
+    for name in ("input_ids", "attention_mask", "labels"):
+        assert torch.equal(mine[name], oracle[name]) and mine[name].dtype == oracle[name].dtype
+
+
 def test_the_collator_carries_where_a_window_is_from(bert_dir):
     features = [{**f, "sentence": 7 + k, "first_word": k} for k, f in enumerate(windows([2, 4]))]
     batch = WindowCollator(load_tokenizer(bert_dir, []))(features)
@@ -47,31 +60,94 @@ def test_labelled_positions_are_counted_from_the_batches(bert_dir):
     assert count_labelled(datasets.Dataset.from_list(rows), collator, batch_size=2) == expected
 
 
-def test_window_lengths_of_a_data_set_also_after_a_selection():
-    data = datasets.Dataset.from_list(windows([5, 1, 9]))
-    assert window_lengths(data).tolist() == [5, 1, 9]
-    assert window_lengths(data.select([2, 0])).tolist() == [9, 5]
+def mapped(tmp_path, parts):
+    """Windows as a data set that is mapped from an Arrow file, a record batch for each part."""
+    tables = [datasets.Dataset.from_list(part).data.table for part in parts]
+    with pa.OSFile(str(tmp_path / "windows.arrow"), "wb") as file, pa.ipc.new_stream(file, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    return datasets.Dataset.from_file(str(tmp_path / "windows.arrow"))
+
+
+def test_rows_are_those_of_the_data_set(tmp_path):
+    rows = [{**row, "sentence": k, "first_word": 2 * k} for k, row in enumerate(windows([5, 1, 9, 3, 2, 7]))]
+    data = mapped(tmp_path, [rows[:3], rows[3:4], rows[4:]])
+    assert len(data.with_format("arrow")[:]["labels"].chunks) == 3
+    for part, order in ((data, range(6)), (data.select([5, 0]), [5, 0]), (data.select(range(2, 5)), [2, 3, 4])):
+        found = WindowRows(part)
+        assert len(found) == len(order) and found.lengths.tolist() == [len(rows[k]["input_ids"]) for k in order]
+        mine = [{name: np.asarray(value).tolist() for name, value in row.items()} for row in found.__getitems__([1, 0])]
+        assert mine == [rows[order[1]], rows[order[0]]]
+    (row,) = WindowRows(data).__getitems__([4])
+    column = data.data.table["input_ids"].chunk(2).values
+    assert row["input_ids"].__array_interface__["data"][0] == column.buffers()[1].address  # the file's own memory
+    assert WindowRows(data).__getitems__([]) == []
+    moved = pickle.dumps(WindowRows(data))  # as a loader's process gets it that is not forked
+    assert str(tmp_path).encode() in moved and row["input_ids"].tobytes() not in moved
+    assert pickle.loads(moved).lengths.tolist() == WindowRows(data).lengths.tolist()
+
+
+def test_a_share_of_no_windows_is_a_batch_without_labels(bert_dir):
+    tokenizer = load_tokenizer(bert_dir, [])
+    batch = WindowCollator(tokenizer)([])
+    assert {name: tensor.tolist() for name, tensor in batch.items()} == {
+        "input_ids": [[tokenizer.pad_token_id]],
+        "attention_mask": [[1]],  # a row of nothing but padding would make attention divide by zero
+        "labels": [[IGNORED]],
+    }
 
 
 def test_buckets_hold_every_window_once_and_change_with_the_epoch():
     lengths = np.random.default_rng(0).integers(3, 60, 1003)
     buckets = LengthBuckets(lengths, batch_size=32, seed=1)
     first = list(buckets)
-    assert sorted(first) == list(range(1003)) and len(buckets) == 1003
+    assert [len(batch) for batch in first] == [32] * 31 + [11] and len(buckets) == 32
+    assert sorted(sum(first, [])) == list(range(1003))
     assert list(buckets) == first  # the order depends on seed and epoch alone
     assert list(LengthBuckets(lengths, 32, seed=2)) != first
     buckets.set_epoch(1)
-    assert sorted(buckets) == list(range(1003)) and list(buckets) != first
+    assert sorted(sum(buckets, [])) == list(range(1003)) and list(buckets) != first
+    without = LengthBuckets(lengths, 32, seed=1, drop_last=True)
+    assert list(without) == first[:-1] and len(without) == 31
+
+
+@pytest.mark.parametrize("processes", [2, 3, 8])
+@pytest.mark.parametrize("windows", [1003, 961, 992, 5])
+def test_any_number_of_processes_sees_the_batches_of_one(processes, windows):
+    """961 windows leave one for the last batch, and so nothing for all processes but one."""
+    lengths = np.random.default_rng(0).integers(3, 60, windows)
+    whole = LengthBuckets(lengths, 32, seed=1)
+    shares = [LengthBuckets(lengths, 32, 1, process, processes) for process in range(processes)]
+    for epoch in (0, 2):
+        for buckets in (whole, *shares):
+            buckets.set_epoch(epoch)
+        dealt = list(zip(*shares, strict=True))  # every process takes the same number of steps
+        assert [sum(parts, []) for parts in dealt] == list(whole)
+        assert all(max(map(len, parts)) - min(map(len, parts)) <= 1 for parts in dealt)
+        assert len(dealt) == len(whole) == len(shares[0])
+
+
+def test_the_share_of_padding():
+    buckets = LengthBuckets(np.array([4, 1, 2, 4, 3]), batch_size=2, seed=0)
+    assert sorted(buckets.lengths[batch].tolist() for batch in buckets.batches()) == [[1, 2], [3, 4], [4]]
+    assert buckets.padding() == pytest.approx(1 - 14 / 16)
+
+
+def test_batches_are_said(tmp_path):
+    data = datasets.Dataset.from_list(windows([4, 1, 2, 4, 3]))
+    args = transformers.TrainingArguments(output_dir=str(tmp_path), per_device_train_batch_size=2, use_cpu=True)
+    said = []
+    say_batches(data, args, said.append)
+    args.dataloader_drop_last = True
+    say_batches(data, args, said.append)
+    assert said == ["batches: 3 of 2 windows, 12.5% padding", "batches: 2 of 2 windows, 16.7% padding"]
 
 
 def test_buckets_waste_little_padding():
     lengths = np.random.default_rng(0).gamma(4, 7, 8000).astype(int) + 3
-
-    def padding(order):
-        batches = [lengths[order[k : k + 32]] for k in range(0, len(order), 32)]
-        return 1 - lengths.sum() / sum(len(b) * b.max() for b in batches)
-
-    assert padding(list(LengthBuckets(lengths, 32, seed=0))) < 0.05 < 0.4 < padding(list(range(8000)))
+    in_order = [lengths[k : k + 32] for k in range(0, 8000, 32)]
+    assert LengthBuckets(lengths, 32, seed=0).padding() < 0.05
+    assert 1 - lengths.sum() / sum(32 * batch.max() for batch in in_order) > 0.4
 
 
 def test_longest_first_in_evaluation():

@@ -8,6 +8,7 @@ import pytest
 
 from ner_data.read import read_sentences
 from ner_model.arguments import training_flags
+from ner_model.pretrain import Pretraining
 from run_ner import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +22,8 @@ def make(*words):
 
 
 def test_every_flag_in_the_readme_is_a_flag():
-    own = {*Recipe.__dataclass_fields__, *training_flags(), "help"}
+    own = {*Recipe.__dataclass_fields__, *Pretraining.__dataclass_fields__, *training_flags(), "help"}
+    own |= {"multi_gpu", "num_processes", "config_file"}  # of `accelerate launch`
     modules = "".join(
         path.read_text() for room in ("ner_data", "ner_eval", "benchmarks") for path in (ROOT / room).glob("*.py")
     )

@@ -3,14 +3,21 @@
 import importlib.util
 import json
 import os
+import random
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from forked_training import weights
 from standin_hub import StandInHub
+from test_interruptions import assert_two_processes_end_together
 from test_run_ner import ROOT, lines_of, start
+
+from ner_data import InputError
+from ner_model.checkpoints import newest_verified
 
 pytestmark = pytest.mark.soak
 CORPORA = Path(os.environ.get("NER_CORPORA", Path(__file__).parent.parent / ".." / "shared" / "data"))
@@ -109,3 +116,49 @@ def test_train_predict_publish_and_load_back(tmp_path):
         shown = python("-c", "\n".join(re.findall(r"^(?:```|~~~)python\n(.*?)^(?:```|~~~)$", card, re.M | re.S)))
         assert shown.splitlines()[-1].startswith("[")
         assert hub.unexpected == []
+
+
+def test_killed_at_random_times_a_run_ends_in_the_same_bytes(forked, tmp_path, capsys):
+    """`run_ner.py`, killed or asked to end some forty times and each time started again, from what verifies."""
+    flags = [f"--train_file={ROOT / 'ner_data' / 'sample_test.csv'}", "--learning_rate=1e-2", "--num_train_epochs=4"]
+    flags += ["--metric_for_best_model=loss", "--greater_is_better=false"]  # F1 may be 0 to the end
+    names = ("test_predictions.jsonl", "validation_predictions.jsonl")
+
+    def run(directory, *more, after=None):
+        argv = [*flags, "--output_dir", directory, *more]
+        return forked.processes(1, argv=[str(word) for word in argv], after=after)[0]
+
+    assert run(tmp_path / "first")[0] == 0  # what is read for the first time takes longer
+    begin = time.monotonic()
+    code, output = run(tmp_path / "whole")
+    assert code == 0, output
+    seconds = time.monotonic() - begin
+    chance, ended, finished = random.Random(5), [], 0
+    while ended.count(-9) < 30:
+        directory, how = tmp_path / f"run-{finished}", []
+        while True:
+            name = chance.choice(["SIGKILL", "SIGKILL", "SIGKILL", "SIGTERM"])
+            begin = time.monotonic()
+            code, output = run(directory, *how, after=(chance.uniform(0, seconds), name))
+            if code == 0:
+                break
+            assert code == (-9 if name == "SIGKILL" else 143) and "Traceback" not in output, output
+            ended.append(code)
+            try:
+                newest_verified(str(directory), str)
+                how = ["--resume_from_checkpoint"]
+            except InputError:
+                how = ["--overwrite_output_dir"]
+        finished += 1
+        if not how:  # from the beginning to the end: no later than that can a kill come
+            seconds = min(seconds, time.monotonic() - begin)
+        assert weights(directory) == weights(tmp_path / "whole")
+        for one in names:
+            assert (directory / one).read_bytes() == (tmp_path / "whole" / one).read_bytes(), one
+    with capsys.disabled():
+        print(f"\n{ended.count(-9)} kills and {ended.count(143)} SIGTERM at random times, {finished} runs: same bytes")
+
+
+@pytest.mark.parametrize("once", range(20))
+def test_two_processes_end_together_twenty_times(once, forked, tmp_path):
+    assert_two_processes_end_together(forked, tmp_path)

@@ -7,9 +7,10 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_data.labels import IGNORED, label_ids, label_names, sentence_offsets
+from ner_data.labels import IGNORED, label_ids, label_names, sentence_offsets, word_counts
 from ner_data.windows import (
     encode,
+    encode_to_file,
     join_windows,
     lay_windows,
     say_encoded,
@@ -65,6 +66,28 @@ def test_a_long_sentence_becomes_windows_with_context(tokenizer):
     ]
     assert [(row["sentence"], row["first_word"]) for row in rows] == [(0, 0), (0, 5)]
     assert encoded.split_sentences == 1
+
+
+@pytest.mark.parametrize("max_length, split, cut", [(16, 2, 0), (3, 5, 19)])
+@pytest.mark.parametrize("at_once, batches", [(1, 6), (7, 4), (20, 3), (1000, 1)])
+def test_some_sentences_at_a_time_into_a_file_are_the_same_windows(
+    tokenizer, tmp_path, at_once, batches, max_length, split, cut
+):
+    long = (["saw", "Angela", "U", "\u200b"] * 5, ["O", "B-per", "O", "O"] * 5)
+    table = sentences(MERKEL, long, MERKEL, (["."], ["O"]), long, MERKEL)  # they end after 5, 25, 30, 31, 51, 56 words
+    whole = encode(table, tokenizer, NAMES, max_length, 2)
+    parts = encode_to_file(tmp_path / "windows.arrow", table, tokenizer, NAMES, max_length, 2, at_once)
+    assert parts.table.schema == whole.table.schema and parts.table.to_pylist() == whole.table.to_pylist()
+    assert parts.table["labels"].num_chunks == batches
+    for encoded in (whole, parts):
+        counts = encoded.words, encoded.split_sentences, encoded.deleted_words, encoded.cut_words
+        assert counts == (56, split, 10, cut)
+
+
+def test_words_are_counted(tokenizer):
+    counts = word_counts(sentences(MERKEL, (["Paris", "saw", "Paris"], ["O"] * 3)))
+    assert counts == {"Angela": 1, "Merkel": 1, "saw": 2, "Paris": 3, ".": 1}
+    assert sorted(counts.elements()) == sorted([*MERKEL[0], "Paris", "saw", "Paris"])
 
 
 def test_a_deleted_word_holds_an_unknown_token_and_its_label(tokenizer):

@@ -1,0 +1,59 @@
+"""The windows of a run: encoded once on each machine, in files that all its processes map."""
+
+import atexit
+import dataclasses
+import os
+import shutil
+import tempfile
+
+import pyarrow as pa
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from datasets import Dataset, DatasetDict
+
+from ner_data import InputError
+from ner_data.windows import encode_to_file
+
+
+def encode_once(tables, tokenizer, names, max_length, stride):
+    """`ner_data.windows.encode` for every split, by the first process of each machine, for all processes of it.
+
+    To be called when there are `TrainingArguments`, which join the processes. The files lie in a directory of their own
+    where temporary files go (`TMPDIR`), some 13 bytes a word, until the process that wrote them ends.
+
+    Args:
+        tables: sentence tables by split, the same in every process.
+        tokenizer, names, max_length, stride: as for `encode`.
+
+    Returns:
+        `Encoded` by split, and a `datasets.DatasetDict` of the same windows; both are mapped from the files.
+
+    Raises:
+        InputError: the files cannot be written.
+    """
+    pa.default_memory_pool().release_unused()  # what reading has left over: more than the tables themselves
+    state = PartialState()
+    found = None
+    if state.is_local_main_process:
+        try:
+            folder = tempfile.mkdtemp(prefix="run_ner-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            encoded = {
+                split: encode_to_file(_path(folder, split), table, tokenizer, names, max_length, stride)
+                for split, table in tables.items()
+            }
+        except OSError as error:
+            raise InputError(
+                f"TMPDIR {os.environ.get('TMPDIR', '(not set)')}: the encoded corpus cannot be written to a temporary"
+                f" file ({error}); set it to a directory with room for 13 bytes a word"
+            ) from None
+        found = folder, {split: dataclasses.replace(part, table=None) for split, part in encoded.items()}
+    # in the order of the processes, and those of a machine are neighbours; nobody goes on before all have come here
+    folder, encoded = gather_object([found])[state.process_index - state.local_process_index]
+    windows = DatasetDict({split: Dataset.from_file(_path(folder, split)) for split in encoded})
+    encoded = {split: dataclasses.replace(part, table=windows[split].data.table) for split, part in encoded.items()}
+    return encoded, windows
+
+
+def _path(folder, split):
+    return os.path.join(folder, f"{split}.arrow")

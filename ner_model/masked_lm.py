@@ -1,0 +1,433 @@
+"""Masked-language-model training with `Trainer`: the model, its schedule, what it writes."""
+
+import inspect
+import json
+import math
+import os
+import time
+
+import numpy as np
+import torch
+import transformers
+from accelerate.utils import broadcast_object_list
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import HfArgumentParser, PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+
+from ner_data import InputError
+from ner_data.labels import IGNORED
+from ner_data.text_file import counted
+from ner_model.arguments import refuse
+from ner_model.checkpoints import VerifiedCheckpoints
+from ner_model.interruptions import Interruptible
+from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer
+from ner_model.packed_text import Epochs, PackedRows, collate_rows, encode_paragraphs
+from ner_model.precision import choose_precision
+
+HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
+
+
+def load_masked_lm(name, tokenizer, flags, say=print):
+    """A masked language model in float32: random weights for `scratch`, or one from the Hub or a directory.
+
+    Attention is the plain one on a CPU, where the backward pass of torch's fused kernel takes more time than all
+    products of a small model (measured by `benchmarks/bench_pretrain.py`), and SDPA elsewhere.
+
+    Raises:
+        InputError: it cannot be loaded, its attention takes no mask of pairs, or its tokenizer has no mask token.
+    """
+    if tokenizer.mask_token_id is None:
+        raise InputError(f"--model {name}: its tokenizer has no mask token; use a masked language model such as BERT")
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    if name == SCRATCH:
+        config = transformers.BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=flags.hidden_size,
+            num_hidden_layers=flags.layers,
+            num_attention_heads=flags.hidden_size // 64,
+            intermediate_size=4 * flags.hidden_size,
+            max_position_embeddings=flags.max_length,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        return transformers.AutoModelForMaskedLM.from_config(config, attn_implementation=attention)
+    try:
+        model, loading = transformers.AutoModelForMaskedLM.from_pretrained(
+            name,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # the libraries raise a dozen types here, bare Exception among them
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--model {name}: cannot be loaded ({type(error).__name__}: {reason})") from None
+    if not model._supports_sdpa:  # DeBERTa multiplies its embeddings by the mask
+        raise InputError(
+            f"--model {name}: {type(model).__name__} cannot keep the paragraphs of a row apart; use another"
+        )
+    if missing := sorted(loading["missing_keys"]):
+        say(f"--model {name}: {len(missing)} weights are not in its files and begin at random, such as {missing[0]}")
+    return model
+
+
+class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
+    """`Trainer` for rows of several pieces: no attention between pieces, scores for masked subwords only.
+
+    The loss is the cross-entropy summed over masked subwords and divided by their number over all accumulation steps
+    and processes.
+    """
+
+    def __init__(self, model, *args, **kwargs):
+        super().__init__(model, *args, compute_loss_func=masked_loss, **kwargs)
+        for callback in (ProgressCallback, PrinterCallback):
+            self.remove_callback(callback)
+        self.gather = None  # (rows, length) bool: where scores are wanted
+        layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
+        if layers and hasattr(getattr(layers[-1], "attention", None), "output"):
+            # BERT and its kin: what follows the last attention works on each position for itself
+            layers[-1].attention.output.register_forward_pre_hook(self._gather_attended)
+        else:  # others: at least the head does
+            model.base_model.register_forward_hook(self._gather_encoded)
+        accepted = inspect.signature(model.forward).parameters
+        self.takes_positions = "position_ids" in accepted
+        padding = [module.padding_idx for name, module in model.named_modules() if name.endswith("position_embeddings")]
+        self.first_position = padding[0] + 1 if padding and padding[0] is not None else 0
+        self.additive = model.config._attn_implementation == "eager"
+
+    def _gather_attended(self, module, args):
+        attended, hidden = args
+        return attended[self.gather].unsqueeze(0), hidden[self.gather].unsqueeze(0)
+
+    def _gather_encoded(self, module, args, output):
+        output.last_hidden_state = output.last_hidden_state[self.gather].unsqueeze(0)
+        return output
+
+    def _get_train_sampler(self, train_dataset=None):
+        return Epochs(len(self.train_dataset), self.args.seed)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        return super().compute_loss(model, self._model_inputs(inputs), return_outputs, num_items_in_batch)
+
+    def _model_inputs(self, batch):
+        """A batch of `collate_rows` as the model takes it: attention allowed inside a segment only."""
+        segment = batch["segment"]
+        allowed = segment[:, None, :, None] == segment[:, None, None, :]
+        if self.additive:
+            low = torch.bfloat16 if self.args.bf16 else torch.float32
+            allowed = torch.zeros_like(allowed, dtype=low).masked_fill_(~allowed, torch.finfo(low).min)
+        self.gather = batch["labels"] != IGNORED
+        inputs = {"input_ids": batch["input_ids"], "attention_mask": allowed, "labels": batch["labels"]}
+        if self.takes_positions:
+            inputs["position_ids"] = batch["position_ids"] + self.first_position
+        return inputs
+
+    def held_out_loss(self, rows):
+        """Mean cross-entropy in nats per masked subword of `PackedRows`, over all processes, without dropout."""
+        self.model.eval()
+        sums = torch.zeros(2, dtype=torch.float64)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for begin in range(0, len(rows), self.args.per_device_eval_batch_size):
+                numbers = range(begin, min(begin + self.args.per_device_eval_batch_size, len(rows)))
+                batch = self._prepare_inputs(collate_rows([rows[k] for k in numbers]))
+                inputs = self._model_inputs(batch)
+                labels = inputs.pop("labels")
+                count = int((labels != IGNORED).sum())
+                if count:
+                    loss = masked_loss(self.model(**inputs), labels)
+                    sums += torch.tensor([float(loss) * count, count], dtype=torch.float64)
+        return float(sums[0] / sums[1])
+
+
+def masked_loss(outputs, labels, num_items_in_batch=None):
+    """Cross-entropy of masked subwords. `outputs["logits"]`: (1, masked, vocabulary); labels: (rows, length)."""
+    wanted = labels[labels != IGNORED]
+    loss = torch.nn.functional.cross_entropy(outputs["logits"][0].float(), wanted, reduction="sum")
+    return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Muon for the matrices of the layers, AdamW for embeddings, head, biases and norms.
+
+    Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) steps along the orthogonalised momentum of a
+    matrix. Its steps are scaled to the size of AdamW's (Liu et al. 2025, arXiv:2502.16982), so one learning rate serves
+    both. With the same tokens it reaches a lower loss (`benchmarks/README.md`).
+
+    Args:
+        model: a masked language model.
+        args: `TrainingArguments`: `learning_rate`, `weight_decay`, `adam_beta1`, `adam_beta2`, `adam_epsilon`.
+    """
+
+    def __init__(self, model, args):
+        in_layers = {
+            id(p) for module in model.modules() if isinstance(module, torch.nn.ModuleList) for p in module.parameters()
+        }
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        matrices = [p for p in parameters if p.ndim == 2 and id(p) in in_layers]
+        others = [p for p in parameters if p.ndim != 2 or id(p) not in in_layers]
+        self.parts = [
+            torch.optim.AdamW(
+                [
+                    {"params": [p for p in others if p.ndim > 1], "weight_decay": args.weight_decay},
+                    {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+                ],
+                lr=args.learning_rate,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+                fused=True,
+            ),
+            torch.optim.Muon(
+                matrices, lr=args.learning_rate, weight_decay=args.weight_decay, adjust_lr_fn="match_rms_adamw"
+            ),
+        ]
+        self.defaults = {}
+        self._collect()
+
+    def _collect(self):
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+        self.state = {}  # each part holds its own
+
+    def step(self, closure=None):
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none=True):
+        for part in self.parts:
+            part.zero_grad(set_to_none=set_to_none)
+
+    def state_dict(self):
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict):
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self._collect()
+
+
+class BudgetSchedule(LRScheduler):
+    """A learning rate that rises over the first `warmup` of a budget and falls to 0 at its end, both linearly.
+
+    The budget is a number of steps or of seconds. Seconds are counted by the main process, told to the others, and
+    kept in checkpoints, so that a resumed run has what is left of them.
+
+    Args:
+        optimizer: its groups' `lr` are the highest rates.
+        steps, seconds: the budget, one of them.
+        warmup: share of the budget.
+    """
+
+    GIVEN = ("steps", "seconds", "warmup", "clock")
+
+    def __init__(self, optimizer, steps=None, seconds=None, warmup=0.05):
+        self.steps, self.seconds, self.warmup, self.elapsed, self.clock = steps, seconds, warmup, 0.0, None
+        super().__init__(optimizer)
+
+    def progress(self):
+        """How much of the budget is used: 0 to 1 (and beyond)."""
+        return self.last_epoch / self.steps if self.steps else self.elapsed / self.seconds
+
+    def get_lr(self):
+        progress = self.progress()
+        share = min((progress + 1e-3) / self.warmup, (1 - progress) / (1 - self.warmup), 1.0)
+        return [rate * max(share, 0.0) for rate in self.base_lrs]
+
+    def step(self, epoch=None):
+        now = time.monotonic()
+        if self.clock is not None:
+            self.elapsed += now - self.clock
+            if self.seconds:
+                (self.elapsed,) = broadcast_object_list([self.elapsed])
+        self.clock = now
+        super().step()
+
+    def state_dict(self):
+        """What is used of the budget; how large it is, the command line says."""
+        return {key: value for key, value in super().state_dict().items() if key not in self.GIVEN}
+
+
+class Progress(transformers.TrainerCallback):
+    """A line per logging step; stops at the end of a budget of seconds."""
+
+    def __init__(self, schedule, tokens_per_step, say):
+        self.schedule, self.tokens_per_step, self.say = schedule, tokens_per_step, say
+        self.header, self.begun = True, None
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.begun = (time.monotonic(), state.global_step)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.schedule.seconds and self.schedule.progress() >= 1:
+            control.should_training_stop = True
+            control.should_save = True
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if "loss" not in (logs or {}):
+            return
+        if self.header:
+            self.header = False
+            self.say("  step  million tokens  budget    loss  learning rate  tokens/s")
+        seconds, steps = time.monotonic() - self.begun[0], state.global_step - self.begun[1]
+        self.say(
+            f"{state.global_step:6}  {state.global_step * self.tokens_per_step / 1e6:14.1f}"
+            f"  {self.schedule.progress():6.1%}  {logs['loss']:6.3f}  {logs['learning_rate']:13.2e}"
+            f"  {steps * self.tokens_per_step / seconds:8,.0f}"
+        )
+
+
+def pretraining_arguments(flags, rest):
+    """`TrainingArguments` for pre-training, and the precision in words. Raises InputError for a value it refuses."""
+    given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
+    bf16, precision = choose_precision(asked=bool(given & {"bf16", "fp16"}), refused=False)
+    parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
+    parser.error = refuse
+    parser.set_defaults(
+        output_dir=flags.output_dir,
+        seed=flags.seed,
+        learning_rate=2e-3 if flags.model == SCRATCH else 5e-4,
+        max_steps=-1 if flags.minutes is None else 10**9,
+        per_device_train_batch_size=64,
+        per_device_eval_batch_size=64,
+        weight_decay=0.01,
+        adam_beta2=0.98,
+        save_strategy="steps",
+        save_steps=250,
+        save_total_limit=2,
+        logging_strategy="steps",
+        logging_steps=50,
+        disable_tqdm=True,
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        **({"bf16": True} if bf16 else {}),
+    )
+    try:
+        (args,) = parser.parse_args_into_dataclasses(rest)
+    except InputError:
+        raise
+    except (ValueError, ImportError) as error:
+        raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
+    return args, precision
+
+
+def pretrain(flags, rest, paragraphs, resume_from, command, say):
+    """Train on paragraphs and write the encoder.
+
+    Args:
+        flags: `ner_model.pretrain.Pretraining`.
+        rest: the words of the command line for `TrainingArguments`.
+        paragraphs: strings, or lists of words.
+        resume_from: a checkpoint, or None.
+        command: what was typed, for the card.
+        say: prints in the main process.
+    """
+    args, precision = pretraining_arguments(flags, rest)
+    say(f"precision: {precision}")
+    transformers.set_seed(flags.seed)
+
+    # text -> rows
+    distinct = list(dict.fromkeys(p if isinstance(p, str) else tuple(p) for p in paragraphs))
+    order = np.random.default_rng((flags.seed, 3)).permutation(len(distinct))
+    held = {distinct[k] for k in order[: max(1, int(HELD_OUT * len(distinct)))].tolist()}  # with all their copies
+    parts = [[p for p in paragraphs if (p if isinstance(p, str) else tuple(p)) not in held], sorted(held)]
+    if not parts[0]:
+        raise InputError(f"--text: {counted(len(paragraphs), 'paragraph')}; give at least two, a paragraph a line")
+    words = (word for p in parts[0] for word in (p.split() if isinstance(p, str) else p))
+    tokenizer = learn_wordpiece(words, flags.vocab_size) if flags.model == SCRATCH else load_tokenizer(flags.model, ())
+    model = load_masked_lm(flags.model, tokenizer, flags, say)
+    encoded = [encode_paragraphs(tokenizer, part) for part in parts]
+    shares = (flags.masked_share, 0.15)
+    train, held_out = (
+        PackedRows(part, tokenizer, flags.max_length, share, flags.seed)
+        for part, share in zip(encoded, shares, strict=True)
+    )
+    say(
+        f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {flags.max_length},"
+        f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"
+        f" {len(encoded[1].ids):,} subwords"
+    )
+    say(f"model: {type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters")
+
+    # train
+    dropouts = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    for module in dropouts:  # the text is seen a few times only: nothing to regularise
+        module.p = 0.0
+    trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows)
+    trainer.optimizer = MuonAdamW(model, args)
+    budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
+    trainer.lr_scheduler = schedule = BudgetSchedule(trainer.optimizer, **budget)
+    tokens_per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size * flags.max_length
+    trainer.add_callback(Progress(schedule, tokens_per_step, say))
+    trainer.train(resume_from_checkpoint=resume_from)
+
+    # what it became
+    if flags.half:
+        model.half().float()  # measured as it will be read
+    loss = trainer.held_out_loss(held_out)
+    say(f"held out: loss {loss:.4f} a masked subword, perplexity {math.exp(loss):.2f}")
+    for module, p in dropouts.items():
+        module.p = p
+    if trainer.is_world_process_zero():
+        save_encoder(model.half() if flags.half else model, tokenizer, args.output_dir)
+        facts = {
+            "command": command,
+            "seed": flags.seed,
+            "kind": type(model).__name__,
+            "parameters": model.num_parameters(),
+            "begun": "from random weights" if flags.model == SCRATCH else f"from {flags.model}",
+            "paragraphs": len(paragraphs),
+            "subwords": len(encoded[0].ids),
+            "steps": trainer.state.global_step,
+            "tokens": trainer.state.global_step * tokens_per_step,
+            "hours": schedule.elapsed / 3600,
+            "hardware": hardware(args),
+            "precision": precision,
+            "held_out_loss": loss,
+            "held_out_perplexity": math.exp(loss),
+        }
+        write_card(facts, args.output_dir)
+        say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
+
+
+def hardware(args):
+    """The accelerator or processor and how many of them work, in words."""
+    if args.device.type == "cuda":
+        return f"{torch.cuda.get_device_name()} x {args.world_size}"
+    cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
+    return f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
+
+
+def save_encoder(model, tokenizer, output_dir):
+    """Write model and tokenizer as a plain Hugging Face directory."""
+    tokenizer.model_max_length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    model.save_pretrained(output_dir)
+    tokenizer.save_pretrained(output_dir)
+
+
+def write_card(facts, output_dir):
+    """`pretraining.json`, the figures of this training, and `README.md`, a model card that tells them."""
+    with open(os.path.join(output_dir, "pretraining.json"), "w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")
+    with open(os.path.join(output_dir, "README.md"), "w", encoding="utf-8") as file:
+        file.write(CARD.format(**facts, name=os.path.basename(os.path.normpath(output_dir))))
+
+
+CARD = """---
+library_name: transformers
+pipeline_tag: fill-mask
+---
+
+# {name}
+
+A {kind} of {parameters:,} parameters, {begun}, by masked-language-model training (whole words).
+
+```
+{command}
+```
+
+- text: {paragraphs:,} paragraphs, {subwords:,} subwords; {tokens:,} were seen in {steps:,} steps
+- seed {seed}; {hours:.2f} hours on {hardware}; {precision}
+- held-out paragraphs: loss {held_out_loss:.4f} a masked subword, perplexity {held_out_perplexity:.2f}
+
+Fine-tune it with `run_ner.py --model`, or load it with `AutoModel.from_pretrained(..., dtype="float32")`.
+"""

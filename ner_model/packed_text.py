@@ -1,0 +1,185 @@
+"""Running text for masked-language-model training: paragraphs -> subwords -> packed rows -> masked batches."""
+
+import bisect
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ner_data.labels import IGNORED
+
+
+@dataclass
+class Subwords:
+    """Paragraphs as flat arrays.
+
+    ids: int32 (subwords,).
+    word: int32 (subwords,), which word of its paragraph a subword belongs to.
+    start: int64 (paragraphs + 1,), where each paragraph begins.
+    """
+
+    ids: np.ndarray
+    word: np.ndarray
+    start: np.ndarray
+
+
+def encode_paragraphs(tokenizer, paragraphs):
+    """Paragraphs (strings, or lists of words) -> `Subwords`, without special tokens, nothing cut.
+
+    What counts as a word is what the tokenizer splits text into before it looks for subwords; of a list of words, each
+    is one.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    ids, words, start = [], [], [0]
+    for begin in range(0, len(paragraphs), 4096):
+        part = paragraphs[begin : begin + 4096]
+        for encoding in backend.encode_batch(
+            part, is_pretokenized=not isinstance(part[0], str), add_special_tokens=False
+        ):
+            ids.append(np.array(encoding.ids, np.int32))
+            words.append(np.array(encoding.word_ids, np.int32))
+            start.append(start[-1] + len(ids[-1]))
+    return Subwords(np.concatenate(ids), np.concatenate(words), np.array(start, np.int64))
+
+
+class PackedRows(torch.utils.data.Dataset):
+    """Rows of `length` subwords, each filled with several pieces of paragraphs, masked anew in every epoch.
+
+    A piece is what of a paragraph fits into a row between the tokenizer's special tokens, cut between words; pieces are
+    packed best-fit, in an order that the seed decides. An item is `(input_ids, segment, target)`, int64 arrays of
+    shape (length,): `segment` numbers the pieces from 1 (0 is padding), `target` holds the masked subwords and -100
+    elsewhere. Words are masked as a whole: a word is drawn with probability `share`; of the drawn words 80% become the
+    mask token, 10% random subwords, 10% stay (Devlin et al. 2019).
+
+    Item `k` is row `k % len(self)` in epoch `k // len(self)`, so an item depends on nothing but seed and number, and a
+    resumed run masks the same words. `Epochs` draws the numbers.
+
+    Args:
+        subwords: `Subwords`.
+        tokenizer: the tokenizer they come from.
+        length: subwords in a row.
+        share: probability of a word to be masked.
+        seed: int.
+    """
+
+    def __init__(self, subwords, tokenizer, length, share, seed):
+        self.subwords, self.share, self.seed, self.length = subwords, share, seed, length
+        self.mask_id = tokenizer.mask_token_id
+        self.pad_id = tokenizer.pad_token_id
+        self.ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
+        example = tokenizer.backend_tokenizer.encode("a")
+        special = np.array(example.special_tokens_mask, bool)
+        self.before = np.array(example.ids, np.int64)[: special.argmin()]
+        self.after = np.array(example.ids, np.int64)[len(special) - special[::-1].argmin() :]
+        self.pieces = self._cut(length - len(self.before) - len(self.after))
+        self.rows = self._pack(np.random.default_rng((seed, 0)))
+
+    def _cut(self, room):
+        """(begin, end) of each piece: int64 (pieces, 2). A word longer than a row is cut too."""
+        pieces = []
+        word = self.subwords.word
+        for begin, end in zip(self.subwords.start[:-1].tolist(), self.subwords.start[1:].tolist(), strict=True):
+            while end - begin > room:
+                cut = begin + room
+                while cut > begin and word[cut] == word[cut - 1]:
+                    cut -= 1
+                cut = cut if cut > begin else begin + room
+                pieces.append((begin, cut))
+                begin = cut
+            if end > begin:
+                pieces.append((begin, end))
+        return np.array(pieces, np.int64).reshape(-1, 2)
+
+    def _pack(self, random, pool=8192):
+        """Best fit, longest first, in pools of shuffled pieces: a list of piece numbers per row."""
+        extra = len(self.before) + len(self.after)
+        sizes = self.pieces[:, 1] - self.pieces[:, 0] + extra
+        order = random.permutation(len(self.pieces))
+        rows = []
+        for begin in range(0, len(order), pool):
+            part = order[begin : begin + pool]
+            room_of = [[] for _ in range(self.length + 1)]  # rows of this pool by the room that is left in them
+            rooms = []  # which of these lists are not empty, ascending
+            for piece in part[np.argsort(-sizes[part], kind="stable")].tolist():
+                size = int(sizes[piece])
+                place = bisect.bisect_left(rooms, size)
+                if place < len(rooms):
+                    room = rooms[place]
+                    row = room_of[room].pop()
+                    if not room_of[room]:
+                        del rooms[place]
+                else:
+                    room, row = self.length, []
+                    rows.append(row)
+                row.append(piece)
+                if room - size > extra:
+                    if not room_of[room - size]:
+                        bisect.insort(rooms, room - size)
+                    room_of[room - size].append(row)
+        return rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, k):
+        epoch, row = divmod(k, len(self.rows))
+        random = np.random.default_rng((self.seed, 1, epoch, row))
+        ids = np.full(self.length, self.pad_id, np.int64)
+        segment = np.zeros(self.length, np.int64)
+        target = np.full(self.length, IGNORED, np.int64)
+        at = 0
+        for number, piece in enumerate(self.rows[row], start=1):
+            begin, end = self.pieces[piece].tolist()
+            original = self.subwords.ids[begin:end].astype(np.int64)
+            word = self.subwords.word[begin:end]
+            drawn = random.random(int(word[-1] - word[0]) + 1) < self.share
+            fate = random.random(len(drawn))
+            masked, fate = drawn[word - word[0]], fate[word - word[0]]
+            shown = np.where(masked & (fate < 0.8), self.mask_id, original)
+            shown = np.where(masked & (fate >= 0.9), random.choice(self.ordinary, len(shown)), shown)
+            inner = at + len(self.before)
+            stop = inner + len(original)
+            ids[at:inner], ids[inner:stop], ids[stop : stop + len(self.after)] = self.before, shown, self.after
+            target[inner:stop][masked] = original[masked]
+            segment[at : stop + len(self.after)] = number
+            at = stop + len(self.after)
+        return ids, segment, target
+
+    def padding(self):
+        """The share of positions that hold nothing."""
+        extra = len(self.before) + len(self.after)
+        filled = (self.pieces[:, 1] - self.pieces[:, 0]).sum() + extra * len(self.pieces)
+        return 1 - filled / (len(self.rows) * self.length)
+
+
+class Epochs(torch.utils.data.Sampler):
+    """The rows of `PackedRows` in a new order each epoch, as numbers that carry the epoch."""
+
+    def __init__(self, rows, seed):
+        self.rows, self.seed, self.epoch = rows, seed, 0
+
+    def set_epoch(self, epoch):
+        """Called by accelerate at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self):
+        return self.rows
+
+    def __iter__(self):
+        order = np.random.default_rng((self.seed, 2, self.epoch)).permutation(self.rows)
+        return iter((self.epoch * self.rows + order).tolist())
+
+
+def collate_rows(items):
+    """Items of `PackedRows` -> `input_ids`, `segment`, `position_ids`, `labels`: int64 tensors (rows, length).
+
+    Positions begin at 0 with each piece, as they do for a sentence in fine-tuning.
+    """
+    ids, segment, target = (np.stack(column) for column in zip(*items, strict=True))
+    index = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+    first = np.diff(segment, axis=1, prepend=-1) != 0
+    position = index - np.maximum.accumulate(np.where(first, index, 0), axis=1)
+    batch = {"input_ids": ids, "segment": segment, "position_ids": position, "labels": target}
+    return {name: torch.from_numpy(array) for name, array in batch.items()}

@@ -1,0 +1,135 @@
+"""Masked-language-model training on plain text: an encoder of one's own, or one adapted to a domain.
+
+    python -m ner_model.pretrain --text letters.txt.gz --output_dir runs/mine --minutes 60
+    python -m ner_model.pretrain --text letters.txt --model bert-base-cased --output_dir runs/adapted --max_steps 2000
+    python -m ner_model.pretrain --train_file words.csv --model runs/mine --output_dir runs/adapted --minutes 5
+
+A paragraph a line, or the words of labelled sentences (split as run_ner.py splits them; only training sentences are
+read). `run_ner.py --model DIR` fine-tunes what it writes. Beside the flags below, every flag of
+transformers.TrainingArguments works.
+"""
+
+import os
+import shlex
+import sys
+from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
+from dataclasses import dataclass, field, fields
+
+from transformers.hf_argparser import HfArgumentParser
+
+from ner_data import InputError
+from ner_data.read import read_corpus
+from ner_model.arguments import check_flags, refuse
+from ner_model.checkpoints import TrainingStopped, check_output_dir, clear_checkpoints
+from ner_model.interruptions import signals
+from ner_model.load import SCRATCH, read_config
+
+PROGRAM = "python -m ner_model.pretrain"
+MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
+
+
+def flag(default, text, **more):
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass
+class Pretraining:
+    """The flags of this program."""
+
+    text: list[str] | None = field(
+        default=None, metadata={"help": "plain text files, a paragraph a line; .gz, .xz too"}
+    )
+    train_file: str | None = flag(None, "in place of text: labelled words, in any format that run_ner.py reads")
+    validation_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
+    test_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
+    split_file: str | None = flag(None, "read the training sentences of an earlier run's split.jsonl")
+    model: str = flag(SCRATCH, "Hub name, local directory or `scratch` (random weights, a new vocabulary)")
+    vocab_size: int = flag(8000, "scratch: cased WordPieces")
+    layers: int = flag(4, "scratch: layers")
+    hidden_size: int = flag(256, "scratch: width, a multiple of 64 (a head is 64 wide)")
+    max_length: int = flag(128, "subwords in a row; scratch: positions of the model")
+    masked_share: float = flag(0.15, "share of the words to mask")
+    minutes: float | None = flag(None, "time to train for; the learning rate ends at 0 then")
+    output_dir: str | None = flag(None, "where checkpoints and the encoder go")
+    overwrite_output_dir: bool = flag(False, "write into an output directory that is not empty")
+    resume_from_checkpoint: str | None = flag(
+        None, "go on from this checkpoint; without a value from the newest in --output_dir", nargs="?", const="true"
+    )
+    seed: int = flag(42, "for the weights, the order of rows and the masks")
+    half: bool = flag(False, "write the encoder in float16, half the size")
+
+
+class Help(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
+    """Shows the module docstring as it is, and every default."""
+
+
+def parse(argv):
+    """The program's flags, and the words of the command line that are for `TrainingArguments`."""
+    parser = HfArgumentParser(Pretraining, prog=PROGRAM, description=__doc__, allow_abbrev=False, formatter_class=Help)
+    parser.error = refuse
+    flags, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
+    check_flags(rest, [f.name for f in fields(Pretraining)])
+    if bool(flags.text) == bool(flags.train_file):
+        raise InputError("--text: give plain text files, or --train_file with labelled words, not both")
+    if flags.output_dir is None:
+        raise InputError("--output_dir: give a directory for the checkpoints and the encoder")
+    steps = any(word.split("=")[0] in ("--max_steps", "--max-steps") for word in rest)
+    if (flags.minutes is None) != steps:
+        raise InputError("--minutes: give the time to train for, or --max_steps, one of them")
+    for name, least in (("minutes", 0), ("vocab_size", 300), ("layers", 1), ("max_length", 8), ("seed", 0)):
+        value = getattr(flags, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} {value}: give {least} or more")
+    if flags.hidden_size < 64 or flags.hidden_size % 64:
+        raise InputError(f"--hidden_size {flags.hidden_size}: give a multiple of 64")
+    if not 0 < flags.masked_share < 1:
+        raise InputError(f"--masked_share {flags.masked_share}: give a share between 0 and 1")
+    return flags, rest
+
+
+def main(argv=None):
+    """One pre-training, from the words of the command line to a directory that `AutoModel` loads.
+
+    Raises InputError for a user's mistake.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    flags, rest = parse(argv)
+    say = print if MAIN_PROCESS else lambda *_: None
+    resume_from = check_output_dir(flags.output_dir, flags.overwrite_output_dir, flags.resume_from_checkpoint, say)
+    paragraphs = read_text_of(flags, say)
+    read_config(flags.model)
+    if MAIN_PROCESS:
+        clear_checkpoints(flags.output_dir, resume_from)
+    from ner_model.masked_lm import pretrain  # from here on torch is imported
+
+    pretrain(flags, rest, paragraphs, resume_from, f"{PROGRAM} {shlex.join(argv)}", say)
+
+
+def read_text_of(flags, say):
+    """The paragraphs of --text as strings, or the training sentences of --train_file as lists of words."""
+    if flags.train_file:
+        tables = read_corpus(
+            *(flags.train_file, flags.validation_file, flags.test_file),
+            split_file=flags.split_file,
+            seed=flags.seed,
+            say=say,
+        )
+        return tables["train"]["tokens"].to_pylist()
+    from ner_data.text_file import read_paragraphs
+
+    paragraphs = []
+    for path in flags.text:
+        found = read_paragraphs(path)
+        say(f"{path}: {len(found):,} paragraphs")
+        paragraphs.extend(found)
+    return paragraphs
+
+
+if __name__ == "__main__":
+    signals.catch()
+    try:
+        main()
+    except (InputError, TrainingStopped) as error:
+        if MAIN_PROCESS or isinstance(error, TrainingStopped):
+            print(f"{PROGRAM}: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)

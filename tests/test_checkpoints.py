@@ -1,0 +1,289 @@
+"""Checkpoints: whole or not there, verified before use, and gone on from to the same bytes."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+
+import pytest
+from forked_training import weights
+
+import run_ner
+from ner_data import InputError
+from ner_model.checkpoints import check_output_dir, clear_checkpoints, fault_of, newest_verified, seal
+
+
+def entries(directory):
+    return sorted(os.listdir(directory))
+
+
+def assert_goes_on(forked, whole, directory, begin):
+    """Resume, from the checkpoint that is expected, to the weights of the run that nothing ended."""
+    code, output = forked.run(directory, resume="true")
+    assert code == 0, output
+    assert f"going on from {directory}/{begin}\n" in output
+    assert output.endswith("finished: [[3, 0.2], [6, 0.9], [9, 0.5]] 9\n")
+    assert weights(directory) == whole[1]
+    assert entries(directory) == entries(whole[0])
+
+
+def test_the_run_that_nothing_ended(whole):
+    directory, _, operations = whole
+    # the newest and the best; save_total_limit is 1
+    assert entries(directory) == [
+        *("checkpoint-6", "checkpoint-9", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    ]
+    assert fault_of(directory / "checkpoint-6") is None and fault_of(directory / "checkpoint-9") is None
+    state = json.loads((directory / "checkpoint-9" / "trainer_state.json").read_text())
+    assert state["best_model_checkpoint"] == str(directory / "checkpoint-6")
+    model = (directory / "model.safetensors").read_bytes()
+    assert model == (directory / "checkpoint-6" / "model.safetensors").read_bytes()
+    assert model != (directory / "checkpoint-9" / "model.safetensors").read_bytes()
+    # every file is flushed before the manifest is written, the manifest before the rename, and that before the next
+    written = operations[operations.index("mkdir _saving/checkpoint-6") : operations.index("rmdir _saving", 30) + 1]
+    manifest = written.index("open _saving/checkpoint-6/manifest.json")
+    files = json.loads((directory / "checkpoint-6" / "manifest.json").read_text())["files"]
+    assert {f"fsync _saving/checkpoint-6/{name}" for name in files} == set(written[manifest - len(files) : manifest])
+    assert written[manifest + 1 :] == [
+        *("fsync _saving/checkpoint-6/manifest.json", "fsync _saving/checkpoint-6", "rename _saving/checkpoint-6"),
+        *("fsync .", "rmdir _saving"),
+    ]
+
+
+def test_killed_at_any_file_operation_it_goes_on_to_the_same_bytes(forked, whole, tmp_path):
+    """Every operation of a save, of the clearing after it and of the final save, and the seams of the other saves."""
+    operations = whole[2]
+    first, second, third = (operations.index(f"rename _saving/checkpoint-{step}") for step in (3, 6, 9))
+    begin, cleared = operations.index("mkdir _saving/checkpoint-6") - 1, operations.index("rmdir checkpoint-3")
+    final = third + 3
+    assert operations[begin] == operations[final] == "mkdir _saving"
+
+    # killed in the first save: nothing to go on from
+    for k in (first - 20, first - 1, first):
+        directory = tmp_path / f"killed-{k}"
+        assert forked.run(directory, kill_at=k + 1)[0] == -9
+        assert forked.run(directory, resume="true") == (
+            2,
+            f"message: --resume_from_checkpoint: {directory} holds no checkpoint to go on from; to start afresh, leave"
+            " the flag out\n",
+        )
+        code, output = forked.run(directory, overwrite=True)
+        assert code == 0 and f"removed {directory}/_saving: the run before ended while it saved che" in output, output
+        assert weights(directory) == whole[1]
+        assert entries(directory) == entries(whole[0])
+
+    # in the second save, each time one operation later; then while what is no longer needed is cleared away
+    directory = tmp_path / "second"
+    assert forked.run(directory, kill_at=begin + 1)[0] == -9
+    for k in range(begin + 1, second + 1):
+        code, output = forked.run(directory, resume="true", kill_at=k - begin + 1)
+        assert code == -9 and f"going on from {directory}/checkpoint-3\n" in output, operations[k]
+        assert fault_of(directory / "checkpoint-3") is None and not (directory / "checkpoint-6").exists()
+    assert_goes_on(forked, whole, directory, "checkpoint-3")
+    for k in [*range(second + 1, cleared + 1), third - 1, third, third + 1]:
+        directory = tmp_path / f"killed-{k}"
+        assert forked.run(directory, kill_at=k + 1)[0] == -9
+        assert_goes_on(forked, whole, directory, "checkpoint-6" if k <= third else "checkpoint-9")
+
+    # in the final save, each time one operation later: what was there is there, or what is to be there
+    directory = tmp_path / "final"
+    directory.mkdir()
+    (directory / "model.safetensors").write_bytes(b"good")
+    assert forked.run(directory, overwrite=True, kill_at=final + 1)[0] == -9
+    for k in range(final + 1, len(operations)):
+        code, output = forked.run(directory, resume="true", kill_at=k - final + 1)
+        assert code == -9 and f"going on from {directory}/checkpoint-9\n" in output, operations[k]
+        found = (directory / "model.safetensors").read_bytes()
+        assert found == (b"good" if k <= operations.index("rename _saving/model.safetensors") else whole[1][0])
+    assert_goes_on(forked, whole, directory, "checkpoint-9")
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    """A copy of the finished run."""
+    return shutil.copytree(whole[0], tmp_path / "run")
+
+
+def cut(path, size):
+    with open(path, "r+b") as file:
+        file.truncate(size)
+
+
+def half_zeros(path):
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+
+
+DAMAGE = {
+    "weights cut": ("model.safetensors", lambda path: cut(path, 1000), r"model.safetensors has 1,000 bytes instead of"),
+    "half of the weights zero": ("model.safetensors", half_zeros, r"model.safetensors is not what was written"),
+    "optimizer empty": ("optimizer.pt", lambda path: cut(path, 0), r"optimizer.pt has 0 bytes instead of"),
+    "no optimizer": ("optimizer.pt", os.remove, r"optimizer.pt is missing"),
+    "no scheduler": ("scheduler.pt", os.remove, r"scheduler.pt is missing"),
+    "no random state": ("rng_state.pth", os.remove, r"rng_state.pth is missing"),
+    "state cut": ("trainer_state.json", lambda path: cut(path, 100), r"trainer_state.json has 100 bytes instead of"),
+    "no manifest": ("manifest.json", os.remove, r"not verified, it has no manifest.json \(stock Trainer or older"),
+    "manifest empty": (
+        "manifest.json",
+        lambda path: cut(path, 0),
+        r"not verified, manifest.json or a f",
+    ),
+    "manifest of something": (
+        "manifest.json",
+        lambda path: path.write_text("[1]"),
+        r"not verified, manifest.json or",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_checkpoint_is_passed_over_with_a_line(case, run):
+    name, damage, fault = DAMAGE[case]
+    newer, older = run / "checkpoint-9", run / "checkpoint-6"
+    damage(newer / name)
+    lines = []
+    assert check_output_dir(str(run), False, "True", lines.append) == str(older)
+    assert len(lines) == 2 and re.fullmatch(rf"{newer}: {fault}.*; trying the one before", lines[0]), lines
+    assert lines[1] == f"going on from {older}, the newest that verifies"
+    if name != "trainer_state.json":
+        with pytest.raises(InputError, match=rf"--resume_from_checkpoint {newer}: {fault}.*; give another checkpoint"):
+            check_output_dir(str(run), False, str(newer))
+    damage(older / name)
+    with pytest.raises(InputError, match=rf"{run} holds no checkpoint to go on from \({newer}: {fault}"):
+        newest_verified(str(run), lines.append)
+
+
+def test_it_goes_on_from_the_one_before_and_sets_the_damaged_one_aside(forked, whole, run):
+    half_zeros(run / "checkpoint-9" / "optimizer.pt")
+    code, output = forked.run(run, resume="true")
+    assert code == 0, output
+    assert f"{run}/checkpoint-9 is now {run}/_aside-checkpoint-9: this run goes on from {run}/checkpoint-6\n" in output
+    assert weights(run) == whole[1]
+    assert entries(run) == ["_aside-checkpoint-9", *entries(whole[0])]
+    assert fault_of(run / "checkpoint-9") is None
+
+
+def test_a_checkpoint_without_the_state_of_its_training_is_not_gone_on_from(tmp_path):
+    checkpoint = tmp_path / "checkpoint-5"
+    checkpoint.mkdir()
+    (checkpoint / "model.safetensors").write_bytes(b"weights")
+    seal(checkpoint)
+    assert fault_of(checkpoint) == "holds a model without the state of its training (--save_only_model)"
+    (checkpoint / "manifest.json").unlink()
+    (checkpoint / "shards").mkdir()
+    (checkpoint / "shards" / "rng_state_0.pth").write_bytes(b"a shard")
+    (checkpoint / "rng_state_0.pth").write_bytes(b"state")
+    seal(checkpoint)
+    assert fault_of(checkpoint) is None
+    assert json.loads((checkpoint / "manifest.json").read_text())["files"]["shards/rng_state_0.pth"] == {
+        "bytes": 7,
+        "sha256": hashlib.sha256(b"a shard").hexdigest(),
+    }
+
+
+def test_the_best_checkpoint_is_verified_too(forked, run):
+    half_zeros(run / "checkpoint-6" / "model.safetensors")
+    code, output = forked.run(run, resume="true")
+    assert code == 0, output
+    fault = "model.safetensors is not what was written (SHA-256)"
+    best = f"{run}/checkpoint-6, the best so far: {fault}; the best of the evaluations still to come is used\n"
+    assert best in output
+    model = (run / "model.safetensors").read_bytes()  # nothing is to come: the last one
+    assert model == (run / "checkpoint-9" / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_was_moved_finds_its_best_checkpoint(forked, whole, tmp_path):
+    assert forked.run(tmp_path / "old")[0] == 0
+    moved = (tmp_path / "old").rename(tmp_path / "moved")
+    shutil.copytree(moved / "checkpoint-9", tmp_path / "old" / "checkpoint-6")  # where the state says the best one is
+    code, output = forked.run(moved, resume="true")
+    assert code == 0, output
+    assert weights(moved) == whole[1]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"seed": 7}, "of a run with --seed 42, this one has 7"),
+        ({"data_seed": 7}, "of a run with --data_seed None, this one has 7"),
+        ({"per_device_train_batch_size": 3}, "of a run with batch size over all processes 4, this one has 3"),
+        ({"learning_rate": 1e-4}, "of a run with --learning_rate 0.001, this one has 0.0001"),
+        ({"gradient_accumulation_steps": 2}, "of a run with --gradient_accumulation_steps 1, this one has 2"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message):
+    code, output = forked.run(run, resume="true", arguments=arguments)
+    assert code == 2
+    assert output.endswith(f"message: --resume_from_checkpoint {run}/checkpoint-9: {message}; give the same, or start"
+                           " a new run\n")  # fmt: skip
+
+
+def test_a_trainer_that_trains_twice_replaces_its_checkpoints(forked, tmp_path):
+    code, output = forked.run(tmp_path, times=2)
+    assert code == 0, output
+    assert entries(tmp_path)[:2] == ["checkpoint-6", "checkpoint-9"] and "_saving" not in entries(tmp_path)
+    assert fault_of(tmp_path / "checkpoint-6") is None and fault_of(tmp_path / "checkpoint-9") is None
+
+
+def test_what_a_new_run_and_a_resumed_one_clear_away(run):
+    def names():
+        return [name for name in entries(run) if "checkpoint" in name or name.startswith("_")]
+
+    (run / "_saving" / "checkpoint-12").mkdir(parents=True)
+    lines = []
+    clear_checkpoints(str(run), str(run / "checkpoint-9"), lines.append)
+    assert lines == [f"removed {run}/_saving: the run before ended while it saved checkpoint-12"]
+    assert names() == ["checkpoint-6", "checkpoint-9"]
+    clear_checkpoints(str(run), os.path.relpath(run / "checkpoint-6"), lines.append)
+    assert names() == ["_aside-checkpoint-9", "checkpoint-6"]
+    clear_checkpoints(str(run), None, lines.append)
+    assert lines[2:] == [f"--overwrite_output_dir: removed 1 checkpoints of an earlier run from {run}"]
+    assert names() == ["_aside-checkpoint-9"]
+
+
+def test_the_flag_needs_no_value():
+    for words in (["--resume_from_checkpoint"], ["--resume_from_checkpoint", "--seed", "3"]):
+        recipe, _ = run_ner.parse(["--output_dir", "x", *words])
+        assert recipe.resume_from_checkpoint == "true"
+    assert run_ner.parse(["--resume_from_checkpoint", "runs/a/checkpoint-3"])[0].resume_from_checkpoint.endswith("-3")
+    assert run_ner.parse([])[0].resume_from_checkpoint is None
+
+
+FULL = {  # by what writes: safetensors, torch, fsync
+    "weights": ({"file_limit": 100_000}, "File too large"),
+    "optimizer": ({"file_limit": 200_000}, "a file was cut short"),
+    "flush": ({"no_fsync": errno.ENOSPC}, "No space left on device"),
+}
+
+
+@pytest.mark.parametrize("case", FULL)
+def test_a_full_disk_leaves_the_checkpoint_before_it(case, forked, whole, tmp_path):
+    what, reason = FULL[case]
+    code, output = forked.run(tmp_path, overwrite=True, at=["on_evaluate", 6], **what)
+    assert code == 1 and "Traceback" not in output
+    message = output.splitlines()[-1]
+    assert message.startswith(f"message: {tmp_path}/checkpoint-6 could not be written: ") and reason in message
+    assert message.endswith(
+        f" MB free); {tmp_path}/checkpoint-3 is intact; make room, then go on with the same command and --output_dir"
+        f" {tmp_path} --resume_from_checkpoint"
+    )
+    assert entries(tmp_path) == ["checkpoint-3"]
+    assert_goes_on(forked, whole, tmp_path, "checkpoint-3")
+
+
+def test_a_full_disk_at_the_end_leaves_the_model_that_was_there(forked, whole, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"good")
+    code, output = forked.run(tmp_path, overwrite=True, at=["on_train_end", 9], file_limit=100_000)
+    assert code == 1
+    assert f"message: the model in {tmp_path} could not be written: " in output
+    assert (tmp_path / "model.safetensors").read_bytes() == b"good" and "_saving" not in entries(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    assert_goes_on(forked, whole, tmp_path, "checkpoint-9")
+
+
+def test_another_error_while_saving_is_not_taken_for_a_full_disk(forked, tmp_path):
+    code, output = forked.run(tmp_path, overwrite=True, at=["on_evaluate", 3], unsavable=True)
+    assert code == 1 and "message: " not in output and "Traceback" in output
+    assert entries(tmp_path) == []

@@ -1,0 +1,271 @@
+"""Signals, memory that runs out, numbers that are none: how a training ends, and that it goes on to the same bytes."""
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from forked_training import ROOT, prepare, weights
+
+from ner_model.batching import LengthBuckets
+from ner_model.checkpoints import fault_of
+from ner_model.interruptions import places_in_files
+
+EVALUATED = "finished: [[3, 0.2], [6, 0.9], [9, 0.5]] 9\n"
+
+
+def line(directory, name):
+    return (
+        f"forked_training.py: ended by {name}; go on with the same command and --output_dir {directory}"
+        " --resume_from_checkpoint"
+    )
+
+
+def rows(output):
+    """The epochs whose evaluation was made and printed."""
+    return re.findall(r"^ (\d\.\d\d)  ", output, re.M)
+
+
+SIGNALS = {  # event, step, signal -> the checkpoint, the evaluations that were made before it and after it
+    "in the first epoch": ("on_step_begin", 0, "SIGTERM", 1, [], ["1.00", "2.00", "3.00"]),
+    "in the second": ("on_step_begin", 4, "SIGINT", 5, ["1.00"], ["2.00", "3.00"]),
+    "in the last step of an epoch": ("on_step_begin", 5, "SIGTERM", 6, ["1.00"], ["2.00", "3.00"]),
+    "after it": ("on_epoch_end", 6, "SIGTERM", 6, ["1.00"], ["2.00", "3.00"]),
+    "in the evaluation of the best": ("on_prediction_step", 6, "SIGINT", 6, ["1.00"], ["2.00", "3.00"]),
+    "after the evaluation": ("on_evaluate", 6, "SIGTERM", 7, ["1.00", "2.00"], ["3.00"]),
+    "after the save": ("on_save", 6, "SIGTERM", 7, ["1.00", "2.00"], ["3.00"]),
+    "in the last evaluation": ("on_prediction_step", 9, "SIGTERM", 9, ["1.00", "2.00"], ["3.00"]),
+    "after the last save": ("on_save", 9, "SIGTERM", 9, ["1.00", "2.00", "3.00"], []),
+}
+
+
+@pytest.mark.parametrize("case", SIGNALS)
+def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_to_the_same_bytes(case, forked, whole, tmp_path):
+    event, step, name, saved, before, after = SIGNALS[case]
+    code, output = forked.run(tmp_path, overwrite=True, signals_at=[[event, step, name, 0]])
+    assert code == {"SIGTERM": 143, "SIGINT": 130}[name]
+    assert output.splitlines()[-1] == line(tmp_path, name) and "Traceback" not in output
+    assert rows(output) == before
+    assert fault_of(tmp_path / f"checkpoint-{saved}") is None and not (tmp_path / "config.json").exists()
+    code, output = forked.run(tmp_path, resume="true")
+    assert code == 0, output
+    assert f"going on from {tmp_path}/checkpoint-{saved}\n" in output
+    assert rows(output) == after and output.endswith(EVALUATED)
+    assert weights(tmp_path) == whole[1]
+    assert {"checkpoint-6", "checkpoint-9"} <= set(os.listdir(tmp_path))
+
+
+def test_ended_again_and_again(forked, whole, tmp_path):
+    """Also in an evaluation that the run before had left already."""
+    endings = [("on_step_begin", 1), ("on_prediction_step", 3), ("on_prediction_step", 3), ("on_step_end", 7)]
+    for k, (event, step) in enumerate(endings):
+        how = {"resume": "true"} if k else {"overwrite": True}
+        assert forked.run(tmp_path, signals_at=[[event, step, "SIGTERM", 0]], **how)[0] == 143
+    code, output = forked.run(tmp_path, resume="true")
+    assert code == 0 and output.endswith(EVALUATED)
+    assert weights(tmp_path) == whole[1]
+
+
+def test_an_evaluation_that_was_left_is_made_where_another_run_goes_on(forked, whole, tmp_path):
+    assert forked.run(tmp_path / "a", signals_at=[["on_prediction_step", 6, "SIGTERM", 0]])[0] == 143
+    code, output = forked.run(tmp_path / "b", resume=str(tmp_path / "a" / "checkpoint-6"))
+    assert code == 0 and output.endswith(EVALUATED), output
+    assert weights(tmp_path / "b") == whole[1]
+    assert sorted(os.listdir(tmp_path / "a")) == ["checkpoint-3", "checkpoint-6"]
+
+
+def test_steps_in_place_of_epochs(forked, tmp_path):
+    """Evaluation and saves by steps, accumulated batches, no save of the trainer's own at the end of an epoch."""
+    arguments = {f"{what}_strategy": "steps" for what in ("eval", "save", "logging")}
+    arguments |= {"eval_steps": 2, "save_steps": 2, "logging_steps": 1}
+    arguments |= {"gradient_accumulation_steps": 2, "per_device_train_batch_size": 2}
+    code, whole = forked.run(tmp_path / "whole", arguments=arguments)
+    assert code == 0 and whole.endswith("finished: [[2, 0.1], [4, 0.1], [6, 0.9], [8, 0.1], [9, 0.5]] 9\n")
+    for k, (event, step) in enumerate([("on_prediction_step", 6), ("on_step_begin", 4), ("on_prediction_step", 9)]):
+        directory = tmp_path / str(k)
+        code, output = forked.run(directory, arguments=arguments, signals_at=[[event, step, "SIGTERM", 0]])
+        assert code == 143, output
+        code, output = forked.run(directory, arguments=arguments, resume="true")
+        assert code == 0 and output.splitlines()[-1] == whole.splitlines()[-1], output
+        assert weights(directory) == weights(tmp_path / "whole")
+
+
+def test_patience_goes_on_too(forked, tmp_path):
+    """Early stopping after the fourth epoch of five: the second one without a better score."""
+    job = {"arguments": {"num_train_epochs": 5}, "patience": 2}
+    evaluated = "finished: [[3, 0.2], [6, 0.9], [9, 0.5], [12, 0.1]] 12\n"
+    code, output = forked.run(tmp_path / "whole", **job)
+    assert code == 0 and output.endswith(evaluated), output
+    for event, step in (("on_step_begin", 10), ("on_prediction_step", 12), ("on_save", 12)):
+        directory = tmp_path / event
+        assert forked.run(directory, **job, signals_at=[[event, step, "SIGTERM", 0]])[0] == 143
+        code, output = forked.run(directory, **job, resume="true")
+        assert code == 0 and output.endswith(evaluated), output
+        assert weights(directory) == weights(tmp_path / "whole")
+    # a callback that the checkpoint knows nothing of
+    job.pop("patience")
+    assert forked.run(tmp_path / "b", **job, signals_at=[["on_step_begin", 1, "SIGTERM", 0]])[0] == 143
+    code, output = forked.run(tmp_path / "b", **job, patience=2, resume="true")
+    assert code == 0 and output.endswith(evaluated), output
+
+
+def test_a_run_that_ends_in_mid_epoch_takes_no_step_too_many(forked, tmp_path):
+    arguments = {"max_steps": 5, "load_best_model_at_end": False}
+    code, output = forked.run(tmp_path, arguments=arguments)
+    assert code == 0 and output.endswith("finished: [[3, 0.2], [5, 0.1]] 5\n"), output
+    before = weights(tmp_path)
+    code, output = forked.run(tmp_path, arguments=arguments, resume="true")
+    assert code == 0 and output.endswith("finished: [[3, 0.2], [5, 0.1]] 5\n"), output
+    assert weights(tmp_path) == before
+
+
+def assert_two_processes_end_together(forked, tmp_path):
+    whole = forked.processes(2, output_dir=tmp_path / "whole")
+    assert [code for code, _ in whole] == [0, 0], whole
+    for k, (event, step, rank, saved) in enumerate(
+        [("on_step_begin", 3, 1, 4), ("on_step_begin", 5, 0, 6), ("on_prediction_step", 6, 1, 6)]
+    ):
+        directory = tmp_path / str(k)
+        ended = forked.processes(2, output_dir=directory, signals_at=[[event, step, "SIGTERM", rank]])
+        assert [code for code, _ in ended] == [143, 143], ended
+        assert ended[0][1].splitlines()[-1] == line(directory, "SIGTERM") and "Traceback" not in ended[1][1]
+        assert "ended by" not in ended[1][1]
+        checkpoint = directory / f"checkpoint-{saved}"
+        assert fault_of(checkpoint) is None
+        files = json.loads((checkpoint / "manifest.json").read_text())["files"]
+        assert {"rng_state_0.pth", "rng_state_1.pth"} <= set(files)
+        gone_on = forked.processes(2, output_dir=directory, resume="true")
+        assert [code for code, _ in gone_on] == [0, 0], gone_on
+        assert gone_on[0][1].endswith(EVALUATED)
+        assert weights(directory) == weights(tmp_path / "whole")
+
+
+def test_two_processes_end_together_when_one_gets_the_signal(forked, tmp_path):
+    assert_two_processes_end_together(forked, tmp_path)
+
+
+SIGNALLED = """
+import os, signal, sys
+from ner_model.interruptions import signals
+sys.argv = ["run_ner.py"]
+signals.catch()
+def kill(): os.kill(os.getpid(), signal.{name})
+{code}
+print("not reached")
+"""
+
+
+@pytest.mark.parametrize(
+    "name, code, exit_code, message",
+    [
+        ("SIGTERM", "kill()", 143, "run_ner.py: ended by SIGTERM; this run has saved no checkpoint\n"),
+        ("SIGINT", "kill()", 130, "run_ner.py: ended by SIGINT; this run has saved no checkpoint\n"),
+        (
+            "SIGTERM",
+            "signals.saved = 'runs/a/checkpoint-7'; kill()",
+            143,
+            "run_ner.py: ended by SIGTERM; go on with the same command and --output_dir runs/a"
+            " --resume_from_checkpoint\n",
+        ),
+        # the same Ctrl-C, from the terminal and from a launcher
+        (
+            "SIGINT",
+            "with signals.deferred():\n kill(); kill(); print('on')",
+            130,
+            "run_ner.py: ended by SIGINT; this run has saved no checkpoint\n",
+        ),
+        ("SIGINT", "with signals.deferred():\n kill(); signals.came -= 1; kill()", -signal.SIGINT, ""),
+        # a worker of a data loader
+        (
+            "SIGTERM",
+            "with signals.deferred():\n if os.fork() == 0: kill(); print('the child lives')\n print(os.wait()[1])",
+            0,
+            "",
+        ),
+    ],
+)
+def test_signals(name, code, exit_code, message):
+    run = subprocess.run(
+        [sys.executable, "-c", SIGNALLED.format(name=name, code=code)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (run.returncode, run.stderr) == (exit_code, message), run
+    if exit_code == 130:
+        assert run.stdout in ("", "on\n")
+    if exit_code == 0:
+        assert run.stdout == f"{int(signal.SIGTERM)}\nnot reached\n"
+
+
+def test_a_signal_while_files_are_read():
+    code = (
+        "import os, runpy, signal, sys, ner_data.read\n"
+        "ner_data.read.read_corpus = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['run_ner.py']\n"
+        "runpy.run_path('run_ner.py', run_name='__main__')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (run.returncode, run.stderr) == (130, "run_ner.py: ended by SIGINT; this run has saved no checkpoint\n")
+
+
+def examples(forked, step, batch_size=4):
+    """The windows of a step (the first is 0), from the order of batches itself, and the lengths of all."""
+    _, _, windows = prepare(forked.directory / "encoder")
+    lengths = np.array([len(window["input_ids"]) for window in windows])
+    buckets = LengthBuckets(lengths, batch_size, 42)
+    buckets.set_epoch(step // 3)
+    return sorted(next(itertools.islice(buckets, step % 3, None))), lengths
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("where", ["weights", "gradients"])
+def test_a_loss_that_is_no_number_ends_the_run_when_it_is_logged(where, processes, forked, tmp_path):
+    job = {"output_dir": tmp_path, "overwrite": True, "at": ["on_step_begin", 4], "nan": where}
+    ended = forked.processes(processes, **job)
+    assert [code for code, _ in ended] == [1] * processes, ended
+    places = ", ".join(f"example {k}" for k in examples(forked, 4)[0])
+    assert ended[0][1].splitlines()[-1] == (
+        f"message: the loss or its gradient is no number from step 5 on; its batch: {places}. Look at these, lower"
+        " --learning_rate or --max_grad_norm, or train with --bf16 false"
+    )
+    assert all("Traceback" not in output for _, output in ended)
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint-3"]
+
+
+def test_no_number_is_found_where_nothing_is_logged_before_the_end(forked, tmp_path):
+    arguments = {"logging_strategy": "no"}
+    code, output = forked.run(tmp_path, at=["on_step_begin", 4], nan="weights", arguments=arguments)
+    assert code == 1 and "no number from step 5 on; its batch: example " in output
+
+
+def test_the_places_of_windows_are_lines_of_files():
+    table = pa.table({"row": [2, 9, 4], "file": ["a.csv", "a.csv", "b.csv"]})
+
+    class Encoded:
+        table = pa.table({"sentence": np.array([0, 1, 1, 2])})
+
+    place_of = places_in_files(table, Encoded, "c.csv")
+    assert [place_of(k) for k in range(4)] == ["a.csv:2", "a.csv:9", "a.csv:9", "b.csv:4"]
+    assert places_in_files(table.drop_columns("file"), Encoded, "c.csv")(3) == "c.csv:4"
+
+
+def test_memory_that_runs_out_names_the_batch(forked, tmp_path):
+    batch, lengths = examples(forked, 4)
+    tokens = max(lengths[batch])
+    arguments = {"gradient_accumulation_steps": 1}
+    code, output = forked.run(tmp_path, at=["on_step_begin", 4], no_memory=2**55, arguments=arguments)
+    assert code == 1 and "Traceback" not in output
+    assert output.splitlines()[-1] == (
+        f"message: out of memory at step 4, with a batch of 4 windows x {tokens} tokens: lower"
+        " --per_device_train_batch_size (now 4), with a higher --gradient_accumulation_steps (now 1) for steps as large"
+        " as before, or lower --max_length"
+    )
+    code, output = forked.run(tmp_path / "eval", at=["on_epoch_end", 3], no_memory=2**55)
+    assert code == 1 and output.splitlines()[-1] == (
+        f"message: out of memory at step 3, with a batch of 3 windows x {max(lengths)} tokens: lower"
+        " --per_device_eval_batch_size (now 3), or lower --max_length"
+    )

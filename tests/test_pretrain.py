@@ -1,0 +1,402 @@
+"""Pre-training: rows, masks, no attention between pieces, budgets, resuming, and the command line."""
+
+import gzip
+import json
+import lzma
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from families import FAMILIES, TEXT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ner_data import InputError
+from ner_data.labels import IGNORED
+from ner_data.text_file import read_paragraphs
+from ner_model import pretrain
+from ner_model.load import learn_wordpiece
+from ner_model.masked_lm import BudgetSchedule, MaskedTrainer, MuonAdamW, load_masked_lm, masked_loss
+from ner_model.packed_text import Epochs, PackedRows, collate_rows, encode_paragraphs
+
+ROOT = Path(__file__).parent.parent
+WORDPIECE = learn_wordpiece([word for text in TEXT for word in text.split()], 200)
+WORDS = sorted({word for text in TEXT for word in text.split()})
+
+
+def packed(paragraphs, tokenizer=WORDPIECE, length=24, share=0.3, seed=1):
+    return PackedRows(encode_paragraphs(tokenizer, paragraphs), tokenizer, length, share, seed)
+
+
+def restored(item):
+    """An item with its masked subwords put back: (ids, segment)."""
+    ids, segment, target = item
+    return np.where(target == IGNORED, ids, target), segment
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=40), min_size=1, max_size=12), st.integers(0, 3))
+def test_rows_hold_every_subword_once(sentences, epoch):
+    rows = packed([" ".join(words) for words in sentences])
+    pieces = []
+    positions = 0
+    for k in range(len(rows)):
+        ids, segment = restored(rows[epoch * len(rows) + k])
+        assert len(ids) == 24
+        positions += int((segment == 0).sum())
+        assert (ids[segment == 0] == WORDPIECE.pad_token_id).all()
+        for number in range(1, segment.max() + 1):
+            piece = ids[segment == number].tolist()
+            assert piece[0] == WORDPIECE.cls_token_id and piece[-1] == WORDPIECE.sep_token_id
+            pieces.append(tuple(piece[1:-1]))
+    whole = [WORDPIECE(" ".join(words), add_special_tokens=False)["input_ids"] for words in sentences]
+    assert sorted(i for piece in pieces for i in piece) == sorted(i for ids in whole for i in ids)
+    assert sorted(pieces) == sorted(tuple(part) for ids in whole for part in cut(ids, 22))
+    assert rows.padding() == pytest.approx(positions / (24 * len(rows)))
+
+
+def cut(ids, room):
+    """Pieces of at most `room` subwords that end between words: the slow way."""
+    tokens = WORDPIECE.convert_ids_to_tokens(ids)
+    piece = []
+    begin = 0
+    while begin < len(ids):
+        end = min(begin + room, len(ids))
+        while end < len(ids) and tokens[end].startswith("##"):
+            end -= 1
+        piece.append(ids[begin:end])
+        begin = end
+    return piece
+
+
+def test_words_are_masked_as_a_whole_and_anew_in_every_epoch():
+    rows = packed(TEXT * 40)
+    masked = whole = replaced = kept = words = 0
+    for k in range(len(rows)):
+        ids, segment, target = rows[k]
+        original, _ = restored(rows[k])
+        tokens = WORDPIECE.convert_ids_to_tokens(original.tolist())
+        special = np.isin(original, WORDPIECE.all_special_ids)
+        assert (target[special | (segment == 0)] == IGNORED).all()
+        for i, token in enumerate(tokens):
+            if special[i]:
+                continue
+            words += not token.startswith("##")
+            if token.startswith("##"):
+                assert (target[i] != IGNORED) == (target[i - 1] != IGNORED), tokens
+            elif target[i] != IGNORED:
+                whole += 1
+                masked += ids[i] == WORDPIECE.mask_token_id
+                kept += ids[i] == original[i]
+                replaced += ids[i] not in (WORDPIECE.mask_token_id, original[i])
+    assert abs(whole / words - 0.3) < 0.02
+    assert abs(masked / whole - 0.8) < 0.02 and abs(replaced / whole - 0.1) < 0.02 and abs(kept / whole - 0.1) < 0.02
+    assert np.array_equal(rows[3][0], rows[3][0])
+    assert not np.array_equal(rows[3][2], rows[3 + len(rows)][2])
+    assert np.array_equal(restored(rows[3])[0], restored(rows[3 + len(rows)])[0])
+
+
+def test_every_row_once_per_epoch_in_a_new_order():
+    sampler = Epochs(7, seed=0)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert sorted(first) == list(range(7)) and sorted(second) == list(range(7, 14))
+    assert [k - 7 for k in second] != first
+    again = Epochs(7, seed=0)
+    again.set_epoch(1)
+    assert list(again) == second
+
+
+def masked_language_model(family):
+    make_tokenizer, make_config = FAMILIES[family]
+    tokenizer = make_tokenizer()
+    if tokenizer.mask_token is None:
+        tokenizer.add_special_tokens({"mask_token": "[MASK]"})
+    torch.manual_seed(0)
+    config = make_config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    return tokenizer, config
+
+
+def trainer_of(config, directory, attention):
+    torch.manual_seed(0)
+    model = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation=attention)
+    args = transformers.TrainingArguments(str(directory), use_cpu=True, max_steps=1, remove_unused_columns=False)
+    return MaskedTrainer(model, args)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "deberta-v3"])
+def test_a_packed_piece_is_scored_as_if_it_stood_alone(family, attention, tmp_path):
+    tokenizer, config = masked_language_model(family)
+    rows = packed([" ".join(text.split()[:5]) for text in TEXT], tokenizer, length=60)
+    batch = collate_rows([rows[k] for k in range(4)])
+    trainer = trainer_of(config, tmp_path, attention)
+    trainer.model.eval()
+    with torch.no_grad():
+        inputs = trainer._model_inputs(batch)
+        labels = inputs.pop("labels")
+        together = trainer.model(**inputs).logits[0]
+        plain = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation=attention).eval()
+        plain.load_state_dict(trainer.model.state_dict())
+        alone = []
+        assert batch["segment"].max() > 1
+        for row in range(4):
+            for number in range(1, int(batch["segment"][row].max()) + 1):
+                place = batch["segment"][row] == number
+                ids = batch["input_ids"][row, place][None]
+                logits = plain(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+                alone.append(logits[labels[row, place] != IGNORED])
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["bert-cased", "roberta", "distilbert", "modernbert"])
+def test_scores_of_masked_subwords_alone_give_the_plain_loss_and_gradients(family, tmp_path):
+    tokenizer, config = masked_language_model(family)
+    rows = packed(TEXT, tokenizer, length=48)
+    batch = collate_rows([rows[k] for k in range(4)])
+    trainer = trainer_of(config, tmp_path, "eager")
+    inputs = trainer._model_inputs(batch)
+    trainer.model.train()
+    loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward()
+    plain = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation="eager").train()
+    plain.load_state_dict(trainer.model.state_dict())
+    labels = inputs.pop("labels")
+    logits = plain(**inputs).logits
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    theirs = dict(plain.named_parameters())
+    for name, parameter in trainer.model.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs[name].grad, rtol=1e-4, atol=1e-7, msg=name)
+
+
+def test_the_loss_is_divided_by_all_masked_subwords_of_a_step():
+    logits, labels = torch.randn(1, 3, 5), torch.tensor([[1, IGNORED, 2], [IGNORED, 4, IGNORED]])
+    mean = torch.nn.functional.cross_entropy(logits[0], torch.tensor([1, 2, 4]))
+    torch.testing.assert_close(masked_loss({"logits": logits}, labels), mean)
+    torch.testing.assert_close(masked_loss({"logits": logits}, labels, torch.tensor(6)), mean / 2)
+
+
+def test_a_budget_of_steps():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule = BudgetSchedule(optimizer, steps=20, warmup=0.1)
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(20):
+        optimizer.step()
+        schedule.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates[1] == pytest.approx(2 * (0.05 + 1e-3) / 0.1)
+    assert rates[2] == pytest.approx(2.0)
+    assert rates[11] == pytest.approx(2 * 0.5)
+    assert rates[20] == 0.0
+
+
+def test_a_budget_of_seconds_is_kept_in_checkpoints(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = BudgetSchedule(optimizer, seconds=60, warmup=0.1)
+    for _ in range(3):
+        now[0] += 10
+        optimizer.step()
+        schedule.step()
+    assert schedule.progress() == pytest.approx(0.5)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 / 0.9)
+    now[0] += 1000  # the run was away
+    resumed = BudgetSchedule(optimizer, seconds=60, warmup=0.1)
+    resumed.load_state_dict(schedule.state_dict())
+    resumed.step()
+    assert resumed.progress() == pytest.approx(0.5)
+    now[0] += 15
+    resumed.step()
+    assert resumed.progress() == pytest.approx(0.75)
+
+
+def test_muon_takes_the_matrices_of_the_layers(tmp_path):
+    _, config = masked_language_model("bert-cased")
+    model = trainer_of(config, tmp_path, "eager").model
+    args = transformers.TrainingArguments(str(tmp_path), use_cpu=True)
+    optimizer = MuonAdamW(model, args)
+    names = {id(p): name for name, p in model.named_parameters()}
+    muon = {names[id(p)] for group in optimizer.parts[1].param_groups for p in group["params"]}
+    assert muon == {f"bert.encoder.layer.{n}.{part}.weight" for n in (0, 1) for part in
+                    ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
+                     "intermediate.dense", "output.dense")}  # fmt: skip
+    every = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    assert sorted(every) == sorted(id(p) for p in model.parameters())
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    other = MuonAdamW(model, args)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.param_groups[0] is other.parts[0].param_groups[0]
+    momentum = [part.state[part.param_groups[0]["params"][0]] for part in other.parts]
+    assert torch.equal(momentum[0]["exp_avg"], torch.full_like(momentum[0]["exp_avg"], 0.1))
+    assert float(momentum[1]["momentum_buffer"].flatten()[0]) == pytest.approx(0.05)
+
+
+def test_text_files_are_read_as_they_are(tmp_path):
+    text = "One paragraph.\r\n\n  Zwei Absätze \n"
+    for suffix, opener in (("txt", open), ("txt.gz", gzip.open), ("txt.xz", lzma.open)):
+        with opener(tmp_path / f"a.{suffix}", "wb") as file:
+            file.write(text.encode())
+        assert read_paragraphs(tmp_path / f"a.{suffix}") == ["One paragraph.", "Zwei Absätze"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        (b"", "no text in it"),
+        (b"good\nb\xffd\n", ":2: not UTF-8 (byte 0xFF)"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_an_error(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_paragraphs(tmp_path / "a.txt")
+    assert message in str(caught.value)
+
+
+def test_a_damaged_archive_is_an_error(tmp_path):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"words " * 1000)[:40])
+    (tmp_path / "a.xz").write_bytes(b"not an archive")
+    for name in ("a.gz", "a.xz"):
+        with pytest.raises(InputError, match="cannot be read"):
+            read_paragraphs(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--output_dir", "x", "--max_steps", "1"], "--text: give plain text files"),
+        (["--text", "a", "--train_file", "b", "--output_dir", "x", "--max_steps", "1"], "not both"),
+        (["--text", "a", "--max_steps", "1"], "--output_dir: give"),
+        (["--text", "a", "--output_dir", "x"], "--minutes: give"),
+        (["--text", "a", "--output_dir", "x", "--minutes", "1", "--max_steps", "1"], "--minutes: give"),
+        (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--hidden_size", "100"], "multiple of 64"),
+        (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--masked_share", "1.5"], "between 0 and 1"),
+        (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--vocab_size", "3"], "--vocab_size 3"),
+        (["--text", "a", "--output_dir", "x", "--max_step", "1"], "did you mean --max_steps"),
+        (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--do_train"], "owned by the recipe"),
+    ],
+)
+def test_flags_that_contradict_each_other_are_refused(flags, message):
+    with pytest.raises(InputError) as caught:
+        pretrain.parse(flags)
+    assert message in str(caught.value)
+
+
+def start(*arguments, launch=()):
+    command = [sys.executable, *launch, "-m", "ner_model.pretrain", *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TQDM_DISABLE": "1"}, cwd=ROOT)
+    return run.returncode, run.stdout, run.stderr
+
+
+SHAPE = "--layers 1 --hidden_size 64 --vocab_size 400 --max_length 32 --per_device_train_batch_size 8".split()
+
+
+@pytest.fixture(scope="module")
+def text_file(tmp_path_factory):
+    """The bundled sentences as text, one a line."""
+    from ner_data.read import read_sentences
+
+    tokens = read_sentences(ROOT / "ner_data" / "sample.csv", say=lambda line: None)["tokens"].to_pylist()
+    path = tmp_path_factory.mktemp("text") / "text.txt.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(" ".join(words) + "\n" for words in tokens[:600])
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(text_file, tmp_path_factory):
+    """Two runs from the command line: one in one go, one that was broken off and resumed."""
+    runs = tmp_path_factory.mktemp("pretrained")
+    flags = ["--text", text_file, *SHAPE, "--max_steps", 30, "--save_steps", 10, "--save_total_limit", 9, "--half"]
+    flags += ["--learning_rate", "1e-2"]
+    code, out, err = start(*flags, "--output_dir", runs / "whole", "--logging_steps", 10)
+    assert code == 0, err
+    return runs, flags, out
+
+
+def test_what_is_written_loads_and_its_perplexity_is_what_was_printed(trained, text_file):
+    runs, _, out = trained
+    facts = json.loads((runs / "whole" / "pretraining.json").read_text())
+    assert f"held out: loss {facts['held_out_loss']:.4f}" in out
+    assert facts["steps"] == 30 and facts["tokens"] == 30 * 8 * 32
+    tokenizer = transformers.AutoTokenizer.from_pretrained(runs / "whole")
+    model = transformers.AutoModelForMaskedLM.from_pretrained(runs / "whole", dtype=torch.float32).eval()
+    assert type(transformers.AutoModel.from_pretrained(runs / "whole")).__name__ == "BertModel"
+    assert model.config.hidden_dropout_prob == 0.1 and model.config.max_position_embeddings == 32
+    assert os.path.getsize(runs / "whole" / "model.safetensors") < 2.2 * model.num_parameters()
+    # the same held-out paragraphs, scored by the library alone
+    texts = list(dict.fromkeys(read_paragraphs(text_file)))
+    order = np.random.default_rng((42, 3)).permutation(len(texts))
+    held = sorted(texts[k] for k in order[: max(1, len(texts) // 100)])
+    rows = packed(held, tokenizer, length=32, share=0.15, seed=42)
+    total = count = 0
+    for k in range(len(rows)):
+        ids, segment, target = map(torch.from_numpy, rows[k])
+        for number in range(1, int(segment.max()) + 1):
+            place = segment == number
+            with torch.no_grad():
+                logits = model(input_ids=ids[place][None]).logits[0]
+            loss = torch.nn.functional.cross_entropy(logits, target[place], ignore_index=IGNORED, reduction="sum")
+            total, count = total + float(loss), count + int((target[place] != IGNORED).sum())
+    assert facts["held_out_loss"] == pytest.approx(total / count, rel=0.01)  # bf16 where the hardware has it
+    assert facts["held_out_perplexity"] == pytest.approx(math.exp(facts["held_out_loss"]))
+    assert total / count < math.log(400) - 0.2, "nothing was learnt"
+
+
+def test_a_resumed_run_ends_with_the_same_bytes(trained):
+    runs, flags, _ = trained
+    os.makedirs(runs / "broken")
+    os.rename(runs / "whole" / "checkpoint-10", runs / "broken" / "checkpoint-10")
+    code, out, err = start(*flags, "--output_dir", runs / "broken", "--resume_from_checkpoint", "true")
+    assert code == 0, err
+    assert "going on from" in out
+    assert (runs / "broken" / "model.safetensors").read_bytes() == (runs / "whole" / "model.safetensors").read_bytes()
+
+
+def test_an_encoder_is_adapted_to_the_training_sentences_of_a_corpus(trained, tmp_path):
+    runs, _, _ = trained
+    flags = ["--model", runs / "whole", "--train_file", ROOT / "ner_data" / "sample_test.csv", "--max_length", 32]
+    code, out, err = start(*flags, "--output_dir", tmp_path / "adapted", "--minutes", "0.05")
+    assert code == 0, err
+    assert "100.0%" in out or "held out" in out
+    facts = json.loads((tmp_path / "adapted" / "pretraining.json").read_text())
+    assert facts["hours"] >= 3.0 / 3600 and facts["steps"] >= 1
+    assert facts["paragraphs"] < 700  # a fifth of the sentences is not for training
+    tokenizers = [(path / "tokenizer.json").read_text() for path in (runs / "whole", tmp_path / "adapted")]
+    assert tokenizers[0] == tokenizers[1]
+
+
+def test_a_model_whose_attention_takes_no_mask_of_pairs_is_refused(tmp_path):
+    tokenizer, config = masked_language_model("deberta-v3")
+    transformers.AutoModelForMaskedLM.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="cannot keep a row.s paragraphs apart"):
+        load_masked_lm(str(tmp_path), tokenizer, None)
+
+
+def test_a_model_without_a_mask_is_refused(bert_dir, text_file, tmp_path):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(bert_dir)
+    model = transformers.AutoModel.from_pretrained(bert_dir)
+    tokenizer.mask_token = None
+    tokenizer.save_pretrained(tmp_path / "maskless")
+    model.save_pretrained(tmp_path / "maskless")
+    code, out, err = start(
+        "--model", tmp_path / "maskless", "--text", text_file, "--output_dir", tmp_path / "x", "--max_steps", 1
+    )
+    assert code == 2 and "no mask token" in err and "Traceback" not in err
