@@ -13,9 +13,6 @@ import textwrap
 from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
 from dataclasses import dataclass, field, fields
 
-from transformers.hf_argparser import HfArgumentParser
-from transformers.utils.logging import disable_progress_bar
-
 from ner_data import InputError
 from ner_data.audit import short_form
 from ner_data.bundled import bundled_corpus
@@ -23,7 +20,7 @@ from ner_data.labels import label_names, word_counts
 from ner_data.read import read_corpus
 from ner_eval.decode import DECODINGS
 from ner_eval.publish import PublishError, check_login, check_name, publish
-from ner_model.arguments import CLASS_WEIGHTS, check_flags, refuse, training_arguments, training_flags
+from ner_model.arguments import CLASS_WEIGHTS, HfArgumentParser, check_flags, refuse, training_arguments, training_flags
 from ner_model.checkpoints import TrainingStopped, check_output_dir, clear_checkpoints, new_run_directory, save_model
 from ner_model.interruptions import places_in_files, signals
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
@@ -38,6 +35,8 @@ MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 if not sys.stderr.isatty():  # a progress bar in a log file: a line now and then will do
     os.environ.setdefault("TQDM_MININTERVAL", "10")
 if not MAIN_PROCESS:
+    from transformers.utils.logging import disable_progress_bar
+
     disable_progress_bar()
 
 

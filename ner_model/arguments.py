@@ -28,6 +28,22 @@ OWNED = {
 }
 
 
+def _installed(name):
+    """The path of a file of transformers, without importing the package: that alone takes half a second."""
+    return os.path.join(importlib.util.find_spec("transformers").submodule_search_locations[0], name)
+
+
+def _parser_class():
+    """`transformers.HfArgumentParser`, loaded from its file, which imports nothing else of the package."""
+    spec = importlib.util.spec_from_file_location("hf_argparser", _installed("hf_argparser.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.HfArgumentParser
+
+
+HfArgumentParser = _parser_class()
+
+
 def training_flags():
     """The names of all `TrainingArguments` fields, read from the installed source: importing it would import torch."""
     return list(_training_fields())
@@ -35,8 +51,7 @@ def training_flags():
 
 def _training_fields():
     """{name: the syntax tree of its default} of the fields of `TrainingArguments`."""
-    package = importlib.util.find_spec("transformers").submodule_search_locations[0]
-    with open(os.path.join(package, "training_args.py"), encoding="utf-8") as file:
+    with open(_installed("training_args.py"), encoding="utf-8") as file:
         tree = ast.parse(file.read())
     body = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "TrainingArguments").body
     fields = [f for f in body if isinstance(f, ast.AnnAssign)]

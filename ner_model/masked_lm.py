@@ -62,9 +62,7 @@ def load_masked_lm(name, tokenizer, flags, say=print):
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--model {name}: cannot be loaded ({type(error).__name__}: {reason})") from None
     if not model._supports_sdpa:  # DeBERTa multiplies its embeddings by the mask
-        raise InputError(
-            f"--model {name}: {type(model).__name__} cannot keep the paragraphs of a row apart; use another"
-        )
+        raise InputError(f"--model {name}: {type(model).__name__} cannot keep a row's paragraphs apart; use another")
     if missing := sorted(loading["missing_keys"]):
         say(f"--model {name}: {len(missing)} weights are not in its files and begin at random, such as {missing[0]}")
     return model

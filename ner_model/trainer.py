@@ -9,6 +9,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer
 from ner_data.labels import IGNORED, label_ids
 from ner_model.batching import LongestFirst, WindowRows, train_batches
 from ner_model.checkpoints import VerifiedCheckpoints
+from ner_model.dropout import quick_dropout
 from ner_model.interruptions import Interruptible
 
 LABEL_NAMES = ["labels", "sentence", "first_word"]  # what a window hands over to evaluation beside its scores
@@ -28,6 +29,10 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
         self.add_callback(EpochRows())
+
+    def train(self, *args, **kwargs):
+        with quick_dropout(self.model):
+            return super().train(*args, **kwargs)
 
     def create_accelerator_and_postprocess(self):
         """With FSDP, a unit is a layer of the encoder. Left to itself, accelerate 1.15 goes by `_no_split_modules`: it

@@ -1,0 +1,109 @@
+"""Quick dropout: the distribution of torch's, the same attention, and nothing left behind."""
+
+import pytest
+import torch
+import transformers
+from families import FAMILIES
+
+from ner_model import dropout
+from ner_model.dropout import ATTENTION, QuickDropout, attention_with_quick_dropout, keep, quick_dropout
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_the_share_and_the_scale_of_a_mask(p):
+    torch.manual_seed(0)
+    mask = keep(torch.Size([1000, 999]), p, torch.float32)
+    level = round(p * 65536) / 65536
+    assert mask.unique().tolist() == [0.0, pytest.approx(1 / (1 - level))]
+    error = 4 * (p * (1 - p) / mask.numel()) ** 0.5
+    assert abs(float((mask == 0).float().mean()) - level) < error
+    for lane in range(4):  # the four elements of one random number are alike, and do not go together
+        zero = (mask.flatten()[lane : 4 * (mask.numel() // 4) : 4] == 0).float()
+        following = (mask.flatten()[lane + 1 : 4 * (mask.numel() // 4) : 4] == 0).float()
+        assert abs(float(zero.mean()) - level) < 2 * error
+        assert abs(float((zero[: len(following)] * following).mean()) - level**2) < 2 * error
+
+
+def test_a_mask_is_repeated_by_its_seed():
+    torch.manual_seed(3)
+    first = keep(torch.Size([7, 5]), 0.3, torch.bfloat16)
+    second = keep(torch.Size([7, 5]), 0.3, torch.bfloat16)
+    torch.manual_seed(3)
+    assert torch.equal(keep(torch.Size([7, 5]), 0.3, torch.bfloat16), first)
+    assert not torch.equal(first, second)
+
+
+def test_the_gradient_goes_where_the_mask_let_through():
+    module = QuickDropout(0.4)
+    hidden = torch.ones(50, 40, requires_grad=True)
+    out = module(hidden)
+    out.sum().backward()
+    assert torch.equal(hidden.grad, out.detach())
+    assert 0.3 < float((out == 0).float().mean()) < 0.5
+    module.eval()
+    assert module(hidden) is hidden
+
+
+def test_attention_is_sdpa_but_for_the_mask(monkeypatch):
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 4, 9, 8).unbind()
+    mask = torch.ones(2, 1, 9, 9, dtype=torch.bool)
+    mask[1, :, :, 6:] = False
+    module = torch.nn.Module()
+    module.is_causal = False
+    for allowed in (None, mask):
+        expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, allowed).transpose(1, 2)
+        torch.testing.assert_close(attention_with_quick_dropout(module, query, key, value, allowed)[0], expected)
+        monkeypatch.setattr(dropout, "keep", lambda shape, p, dtype: torch.ones(shape, dtype=dtype))
+        out, _ = attention_with_quick_dropout(module, query, key, value, allowed, dropout=0.1)
+        torch.testing.assert_close(out, expected)
+        monkeypatch.undo()
+        dropped, _ = attention_with_quick_dropout(module, query, key, value, allowed, dropout=0.5)
+        assert not torch.allclose(dropped, expected)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_and_gradients_are_the_plain_ones_but_for_the_masks(family, monkeypatch):
+    """With masks that let everything through, training is what it is without dropout, for every family."""
+    monkeypatch.setattr(dropout, "keep", lambda shape, p, dtype: torch.ones(shape, dtype=dtype))
+    torch.manual_seed(0)
+    config = FAMILIES[family][1](vocab_size=100, num_labels=5, pad_token_id=0)
+    model = transformers.AutoModelForTokenClassification.from_config(config)
+    for module in model.modules():  # families differ in which of their probabilities are 0
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.1
+    plain = transformers.AutoModelForTokenClassification.from_config(config)
+    plain.load_state_dict(model.state_dict())
+    for module in plain.modules():
+        for name in ("p", "dropout_prob", "attention_dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    ids = torch.randint(5, 100, (3, 12))
+    mask = torch.ones_like(ids)
+    mask[2, 7:] = 0
+    with quick_dropout(model):
+        ours = model.train()(input_ids=ids, attention_mask=mask).logits[mask.bool()]
+        ours.square().sum().backward()
+    theirs = plain.train()(input_ids=ids, attention_mask=mask).logits[mask.bool()]
+    theirs.square().sum().backward()
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    gradients = dict(plain.named_parameters())
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, gradients[name].grad, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_nothing_is_left_behind(tmp_path):
+    config = FAMILIES["bert-cased"][1](vocab_size=100, pad_token_id=0)
+    model = transformers.AutoModelForTokenClassification.from_config(config)
+    with quick_dropout(model):
+        assert model.config._attn_implementation == ATTENTION
+        assert any(type(module) is QuickDropout for module in model.modules())
+        model.save_pretrained(tmp_path / "during")  # as a checkpoint does
+    assert model.config._attn_implementation == "sdpa"
+    assert not any(isinstance(module, QuickDropout) for module in model.modules())
+    model.save_pretrained(tmp_path / "after")
+    configs = [(tmp_path / name / "config.json").read_text() for name in ("during", "after")]
+    assert configs[0] == configs[1] and ATTENTION not in configs[0]
