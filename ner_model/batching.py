@@ -56,7 +56,8 @@ class LengthBuckets(torch.utils.data.Sampler):
 
     Shuffle, cut into pools of `pool` batches, sort each pool by length, cut into batches, shuffle the batches: near
     neighbours in length, a new mix each epoch. The batches depend on seed and epoch alone, so every process and every
-    resumed run sees the same ones, whatever else has drawn random numbers. Every window comes once an epoch.
+    resumed run sees the same ones, whatever else has drawn random numbers. Every window comes once an epoch. The batch
+    that takes the most room comes first: if memory runs out it does so at once, and it is laid out once for all.
 
     The processes split each batch into shares whose sizes differ by one at most. The last batch may be short, and where
     it has fewer windows than there are processes, some shares are empty: `WindowCollator` makes a batch of them that
@@ -105,7 +106,10 @@ class LengthBuckets(torch.utils.data.Sampler):
             batches.extend(part[k : k + self.batch_size] for k in range(0, len(part), self.batch_size))
         full = [batch for batch in batches if len(batch) == self.batch_size]
         short = [batch for batch in batches if len(batch) < self.batch_size]
-        return [full[k] for k in random.permutation(len(full))] + ([] if self.drop_last else short)
+        ordered = [full[k] for k in random.permutation(len(full))] + ([] if self.drop_last else short)
+        room = [len(batch) * int(self.lengths[batch].max()) for batch in ordered]
+        largest = room.index(max(room)) if room else 0
+        return ordered[largest : largest + 1] + ordered[:largest] + ordered[largest + 1 :]
 
     def padding(self):
         """The share of padding among the positions of the epoch's batches, each padded to its longest window."""

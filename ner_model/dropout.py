@@ -15,12 +15,29 @@ from transformers.masking_utils import sdpa_mask
 ATTENTION = "sdpa_quick_dropout"
 
 
-def keep(shape, p, dtype):
-    """A dropout mask: 0 with probability `p` (a multiple of 2^-16), else 1 / (1 - p). Tensor of `shape` and `dtype`."""
-    level = round(p * 65536)
+def keep(shape, p):
+    """Which elements stay under dropout: bool tensor of `shape`, False with probability `p` (a multiple of 2^-16)."""
     words = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    bits = words.view(torch.int16)[: shape.numel()].view(shape)
-    return (bits >= level - 32768).to(dtype).mul_(65536 / (65536 - level))
+    return words.view(torch.int16)[: shape.numel()].view(shape) >= round(p * 65536) - 32768
+
+
+class Drop(torch.autograd.Function):
+    """`drop(hidden, p)`: what `keep` keeps of `hidden`, over 1 - p; a byte an element is stored for the gradient."""
+
+    @staticmethod
+    def forward(ctx, hidden, p):
+        ctx.scale = 65536 / (65536 - round(p * 65536))
+        mask = keep(hidden.shape, p)
+        ctx.save_for_backward(mask)
+        return mask.to(hidden.dtype).mul_(ctx.scale).mul_(hidden)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (mask,) = ctx.saved_tensors
+        return mask.to(gradient.dtype).mul_(ctx.scale).mul_(gradient), None
+
+
+drop = Drop.apply
 
 
 class QuickDropout(torch.nn.Dropout):
@@ -29,7 +46,7 @@ class QuickDropout(torch.nn.Dropout):
     def forward(self, hidden):
         if not self.training or not 0 < self.p < 1:
             return super().forward(hidden)
-        return hidden * keep(hidden.shape, self.p, hidden.dtype)
+        return drop(hidden, self.p)
 
 
 def attention_with_quick_dropout(module, query, key, value, attention_mask, dropout=0.0, scaling=None, **kwargs):
@@ -44,7 +61,7 @@ def attention_with_quick_dropout(module, query, key, value, attention_mask, drop
     if attention_mask is not None:  # True where attention is allowed
         scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
     weights = scores.softmax(dim=-1).to(value.dtype)
-    return (weights * keep(weights.shape, dropout, weights.dtype) @ value).transpose(1, 2).contiguous(), None
+    return (drop(weights, dropout) @ value).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(ATTENTION, attention_with_quick_dropout)

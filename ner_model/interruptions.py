@@ -227,7 +227,8 @@ class Interruptible:
 
     def _get_grad_norm(self, *args, **kwargs):
         norm = super()._get_grad_norm(*args, **kwargs)
-        if hasattr(norm, "device") and self.accelerator.scaler is None:  # fp16 leaves out steps that overflow
+        # fp16 leaves out steps that overflow; some engines give a float, or one norm in several parts
+        if hasattr(norm, "device") and not hasattr(norm, "full_tensor") and self.accelerator.scaler is None:
             self._figures.append((self.state.global_step, norm))
         return norm
 
@@ -252,9 +253,10 @@ class Interruptible:
         if not self.is_world_process_zero():
             sys.exit(1)
         places = ", ".join(self.place_of(k) if self.place_of else f"example {k}" for k in sorted(set(examples)))
+        precision = ", or train with --bf16 false" if self.args.bf16 else ""
         raise TrainingStopped(
-            f"the loss or its gradient is no number from step {step + 1} on; its batch: {places}. Look at these, lower"
-            " --learning_rate or --max_grad_norm, or train with --bf16 false"
+            f"the loss or its gradient is no number from step {step + 1} on; its batch: {places}. Look at these, or"
+            f" lower --learning_rate or --max_grad_norm{precision}"
         )
 
     def _examples_of(self, step):

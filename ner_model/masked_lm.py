@@ -29,8 +29,8 @@ HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
 def load_masked_lm(name, tokenizer, flags, say=print):
     """A masked language model in float32: random weights for `scratch`, or one from the Hub or a directory.
 
-    Attention is the plain one on a CPU, where the backward pass of torch's fused kernel takes more time than all
-    products of a small model (measured by `benchmarks/bench_pretrain.py`), and SDPA elsewhere.
+    Attention is the plain one on a CPU: the backward pass of torch's fused kernel takes longer there (4 x 256, 64 rows
+    of 128 on two cores: 0.81 s a step against 0.66 s, medians of ten steps, one run each). SDPA elsewhere.
 
     Raises:
         InputError: it cannot be loaded, its attention takes no mask of pairs, or its tokenizer has no mask token.
@@ -148,7 +148,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
     Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) steps along the orthogonalised momentum of a
     matrix. Its steps are scaled to the size of AdamW's (Liu et al. 2025, arXiv:2502.16982), so one learning rate serves
-    both. With the same tokens it reaches a lower loss (`benchmarks/README.md`).
+    both. In one trial of 200 steps of 2,048 subwords, 4 x 256, the held-out loss was 6.73; AdamW alone: 7.05.
 
     Args:
         model: a masked language model.

@@ -6,13 +6,13 @@ import transformers
 from families import FAMILIES
 
 from ner_model import dropout
-from ner_model.dropout import ATTENTION, QuickDropout, attention_with_quick_dropout, keep, quick_dropout
+from ner_model.dropout import ATTENTION, QuickDropout, attention_with_quick_dropout, drop, keep, quick_dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_the_share_and_the_scale_of_a_mask(p):
     torch.manual_seed(0)
-    mask = keep(torch.Size([1000, 999]), p, torch.float32)
+    mask = drop(torch.ones(1000, 999), p)
     level = round(p * 65536) / 65536
     assert mask.unique().tolist() == [0.0, pytest.approx(1 / (1 - level))]
     error = 4 * (p * (1 - p) / mask.numel()) ** 0.5
@@ -26,10 +26,10 @@ def test_the_share_and_the_scale_of_a_mask(p):
 
 def test_a_mask_is_repeated_by_its_seed():
     torch.manual_seed(3)
-    first = keep(torch.Size([7, 5]), 0.3, torch.bfloat16)
-    second = keep(torch.Size([7, 5]), 0.3, torch.bfloat16)
+    first = keep(torch.Size([7, 5]), 0.3)
+    second = keep(torch.Size([7, 5]), 0.3)
     torch.manual_seed(3)
-    assert torch.equal(keep(torch.Size([7, 5]), 0.3, torch.bfloat16), first)
+    assert torch.equal(keep(torch.Size([7, 5]), 0.3), first)
     assert not torch.equal(first, second)
 
 
@@ -54,7 +54,7 @@ def test_attention_is_sdpa_but_for_the_mask(monkeypatch):
     for allowed in (None, mask):
         expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, allowed).transpose(1, 2)
         torch.testing.assert_close(attention_with_quick_dropout(module, query, key, value, allowed)[0], expected)
-        monkeypatch.setattr(dropout, "keep", lambda shape, p, dtype: torch.ones(shape, dtype=dtype))
+        monkeypatch.setattr(dropout, "drop", lambda hidden, p: hidden)
         out, _ = attention_with_quick_dropout(module, query, key, value, allowed, dropout=0.1)
         torch.testing.assert_close(out, expected)
         monkeypatch.undo()
@@ -64,8 +64,8 @@ def test_attention_is_sdpa_but_for_the_mask(monkeypatch):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loss_and_gradients_are_the_plain_ones_but_for_the_masks(family, monkeypatch):
-    """With masks that let everything through, training is what it is without dropout, for every family."""
-    monkeypatch.setattr(dropout, "keep", lambda shape, p, dtype: torch.ones(shape, dtype=dtype))
+    """Where everything is let through, training is what it is without dropout, for every family."""
+    monkeypatch.setattr(dropout, "drop", lambda hidden, p: hidden)
     torch.manual_seed(0)
     config = FAMILIES[family][1](vocab_size=100, num_labels=5, pad_token_id=0)
     model = transformers.AutoModelForTokenClassification.from_config(config)
