@@ -50,6 +50,9 @@ def test_the_run_that_nothing_ended(whole):
         *("fsync _saving/checkpoint-6/manifest.json", "fsync _saving/checkpoint-6", "rename _saving/checkpoint-6"),
         *("fsync .", "rmdir _saving"),
     ]
+    renamed = [k for k, name in enumerate(operations) if re.fullmatch(r"rename _saving/[\w.]+", name)]
+    assert len(renamed) == 4 and operations[-1] == "fsync ."
+    assert all(operations[k - 1] == operations[k].replace("rename", "fsync") for k in renamed)
 
 
 def test_killed_at_any_file_operation_it_goes_on_to_the_same_bytes(forked, whole, tmp_path):

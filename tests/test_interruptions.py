@@ -239,7 +239,8 @@ def test_a_loss_that_is_no_number_ends_the_run_when_it_is_logged(where, processe
 def test_no_number_is_found_where_nothing_is_logged_before_the_end(forked, tmp_path):
     arguments = {"logging_strategy": "no"}
     code, output = forked.run(tmp_path, at=["on_step_begin", 4], nan="weights", arguments=arguments)
-    assert code == 1 and "no number from step 5 on; its batch: example " in output
+    places = ", ".join(f"example {k}" for k in examples(forked, 4)[0])  # of an epoch before the last one
+    assert code == 1 and f"no number from step 5 on; its batch: {places}. Look" in output
 
 
 def test_the_places_of_windows_are_lines_of_files():
