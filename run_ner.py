@@ -1,6 +1,6 @@
 """Fine-tune a named-entity recogniser on labelled sentences, evaluate it, save it, publish it.
 
-    python run_ner.py                                                     # bundled corpus, small BERT from scratch
+    python run_ner.py                                                     # bundled corpus, bundled encoder
     python run_ner.py --model bert-base-cased --train_file my.csv         # your words, one a row: sentence, word, tag
     accelerate launch run_ner.py --model bert-base-cased --push_to_hub --hub_model_id me/my-ner
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 
 from ner_data import InputError
 from ner_data.audit import short_form
-from ner_data.bundled import bundled_corpus
+from ner_data.bundled import MINI, bundled_corpus
 from ner_data.labels import label_names, word_counts
 from ner_data.read import read_corpus
 from ner_eval.decode import DECODINGS
@@ -32,12 +32,6 @@ READING = (
     *("tag_scheme", "repair", "validation_fraction", "test_fraction", "group_column", "split_file", "seed"),
 )
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
-if not sys.stderr.isatty():  # a progress bar in a log file: a line now and then will do
-    os.environ.setdefault("TQDM_MININTERVAL", "10")
-if not MAIN_PROCESS:
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
 
 
 def flag(default, text, **more):
@@ -48,7 +42,9 @@ def flag(default, text, **more):
 class Recipe:
     """The recipe's own flags."""
 
-    model: str = flag(SCRATCH, "Hub name, local directory, or `scratch` (a small BERT from random weights)")
+    model: str = flag(
+        MINI, "`mini` (bundled), Hub name, local directory, or `scratch` (a small BERT from random weights)"
+    )
     train_file: str | None = flag(None, "labelled words; the bundled corpus if not given")
     validation_file: str | None = flag(None, "chooses the best epoch; split off the training file if not given")
     test_file: str | None = flag(None, "judges the chosen model, once; split off the training file if not given")
@@ -162,13 +158,17 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
     from ner_model.trainer import NerTrainer, WordLoss, class_weights
 
     # 5 load
+    if not (MAIN_PROCESS and sys.stderr.isatty()):  # progress bars are for a terminal
+        transformers.logging.disable_progress_bar()
     args, precision = training_arguments(
         rest,
-        scratch=recipe.model == SCRATCH,
+        model=recipe.model,
+        sentences=len(tables["train"]),
         head_only=recipe.train_head_only,
         lora=recipe.lora,
         patience=recipe.patience,
         seed=recipe.seed,
+        say=say,
     )
     args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
     say(f"precision: {precision}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from ner_data import InputError
 from ner_data.audit_corpus import Finding, words_shown
+from ner_data.bundled import model_path
 from ner_data.text_file import shown
 
 MANY_PIECES = 20
@@ -54,6 +55,7 @@ def load_word_tokenizer(name):
 
 def _model_file(name, file):
     """The path of a file of a model, fetched from the Hub unless the model is a directory."""
+    name = model_path(name)
     if os.path.isdir(name):
         return os.path.join(name, file)
     from huggingface_hub import hf_hub_download

@@ -1,8 +1,9 @@
-"""Where the bundled corpus lies; `ner_data.sample` makes it."""
+"""Where the bundled corpus lies (`ner_data.sample` makes it), and the encoder that `ner_model.pretrain` made."""
 
 import os
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+MINI = "mini"
 FILES = {"train": "sample.csv", "validation": "sample_validation.csv", "test": "sample_test.csv"}
 
 
@@ -23,3 +24,8 @@ def bundled_corpus(given, test_fraction):
             path = os.path.join(FOLDER, name)
             files[split] = min(path, os.path.relpath(path), key=len)
     return files
+
+
+def model_path(name):
+    """Where a model is found: the directory of the bundled `mini`; any other name or directory as it is."""
+    return os.path.join(os.path.dirname(FOLDER), "ner_model", MINI) if name == MINI else name

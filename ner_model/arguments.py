@@ -3,12 +3,18 @@
 import ast
 import difflib
 import importlib.util
+import math
 import os
 import re
+import sys
 
 from ner_data import InputError
+from ner_data.bundled import MINI
+from ner_model.load import SCRATCH
 
 CLASS_WEIGHTS = ("none", "balanced")
+# Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
+BATCH_SIZE, ENOUGH_STEPS, MOST_EPOCHS = 32, 400, 30
 OWNED = {
     "do_train": "the recipe always trains",
     "do_eval": "the recipe always evaluates",
@@ -94,14 +100,16 @@ def check_flags(rest, own):
             raise InputError(f"--{flag}: unknown flag" + (f"; did you mean --{near[0]}?" if near else "; see --help"))
 
 
-def training_arguments(rest, *, scratch, head_only, lora, patience, seed):
+def training_arguments(rest, *, model, sentences, head_only, lora, patience, seed, say=print):
     """`TrainingArguments` from the command line, with the recipe's defaults.
 
     Args:
         rest: the words of the command line that are not the recipe's own, checked by `check_flags`.
-        scratch: the model starts from random weights: a higher learning rate and more epochs.
+        model: `--model`; `scratch` and `mini` are small: a higher learning rate and more epochs.
+        sentences: how many there are to learn from; few of them are seen in more epochs.
         head_only, lora: few weights learn: a higher learning rate (LoRA: that of PEFT's guide to token classification).
         patience, seed: the recipe's flags of these names.
+        say: called with one line where there are more epochs than usual.
 
     Returns:
         `transformers.TrainingArguments` (`output_dir` still to be set if it is not in `rest`), and the precision in
@@ -112,22 +120,27 @@ def training_arguments(rest, *, scratch, head_only, lora, patience, seed):
             `--patience` without a best checkpoint to go back to, `--lora` with an engine that shards the weights.
     """
     import torch
-    from transformers import HfArgumentParser, TrainingArguments
 
     from ner_model.precision import choose_precision
     from ner_model.trainer import LABEL_NAMES
 
+    learning_rate, epochs = {SCRATCH: (5e-4, 8), MINI: (5e-4, 6)}.get(model, (3e-5, 5))
+    if (head_only or lora) and model != SCRATCH:
+        learning_rate = 1e-3
     given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
+    enough = min(MOST_EPOCHS, math.ceil(ENOUGH_STEPS * BATCH_SIZE / sentences))
+    if enough > epochs and not given & {"num_train_epochs", "max_steps"}:
+        say(f"epochs: {enough} in place of {epochs}, since {sentences:,} sentences are few (--num_train_epochs)")
+        epochs = enough
     asked = bool(given & {"bf16", "fp16"})
     bf16, precision = choose_precision(asked, refused=False)
-    parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
-    parser.error = refuse
-    parser.set_defaults(
+    args = parse_training_arguments(
+        rest,
         output_dir="runs",
         seed=seed,
-        learning_rate=5e-4 if scratch else 1e-3 if head_only or lora else 3e-5,
-        num_train_epochs=8 if scratch else 5,
-        per_device_train_batch_size=32,
+        learning_rate=learning_rate,
+        num_train_epochs=epochs,
+        per_device_train_batch_size=BATCH_SIZE,
         per_device_eval_batch_size=64,
         weight_decay=0.01,  # Trainer leaves biases and norms out
         warmup_steps=0.1,  # a share of all steps
@@ -140,15 +153,10 @@ def training_arguments(rest, *, scratch, head_only, lora, patience, seed):
         ddp_find_unused_parameters=False,
         eval_do_concat_batches=False,
         label_names=LABEL_NAMES,
+        disable_tqdm=not sys.stderr.isatty(),
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
         **({"bf16": True} if bf16 else {}),
     )
-    try:
-        (args,) = parser.parse_args_into_dataclasses(rest)
-    except InputError:
-        raise
-    except (ValueError, ImportError) as error:
-        raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
     if asked:
         precision = f"{'bf16' if args.bf16 else 'fp16' if args.fp16 else 'fp32'}, as the flags ask"
         if not (args.bf16 or args.fp16):  # of these two, "false" would leave the choice to the launcher
@@ -162,6 +170,25 @@ def training_arguments(rest, *, scratch, head_only, lora, patience, seed):
         raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
     check_trackers(args.report_to)
     return args, precision
+
+
+def parse_training_arguments(rest, **defaults):
+    """`TrainingArguments` from words of the command line, with other defaults for some of its fields.
+
+    Raises InputError for a value that it refuses.
+    """
+    from transformers import HfArgumentParser, TrainingArguments
+
+    parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
+    parser.error = refuse
+    parser.set_defaults(**defaults)
+    try:
+        (args,) = parser.parse_args_into_dataclasses(rest)
+    except InputError:
+        raise
+    except (ValueError, ImportError) as error:
+        raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
+    return args
 
 
 def check_trackers(names):

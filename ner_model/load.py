@@ -1,4 +1,4 @@
-"""Tokenizer and encoder from a Hub name, a directory, or `scratch`."""
+"""Tokenizer and encoder: the bundled `mini`, a Hub name, a directory, or `scratch`."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import shlex
 import sys
 
 from ner_data import InputError
+from ner_data.bundled import model_path
 
 SCRATCH = "scratch"
 
@@ -15,8 +16,8 @@ def read_config(name, trust_remote_code=False):
     """The `config.json` of a model, found and checked before anything heavy is imported or loaded.
 
     Args:
-        name: `scratch`, a directory, or a name on the Hub.
-        trust_remote_code: load also what can run code that comes with the model.
+        name: `mini`, `scratch`, a directory, or a name on the Hub.
+        trust_remote_code: load also what can run code that comes with the model; None: the program has no such flag.
 
     Returns:
         The configuration as a dict; empty for `scratch`.
@@ -28,6 +29,7 @@ def read_config(name, trust_remote_code=False):
     """
     if name == SCRATCH:
         return {}
+    name = model_path(name)
     files = os.listdir(name) if os.path.isdir(name) else _ask_hub(name, _files_on_hub)
     if "adapter_config.json" in files:
         raise InputError(
@@ -40,20 +42,22 @@ def read_config(name, trust_remote_code=False):
         )
     config = _read_json(name, "config.json")
     if not trust_remote_code:
-        _refuse_code(name, files, config)
+        _refuse_code(name, files, config, "use another" if trust_remote_code is None else TRUST)
     return config
 
 
-def _refuse_code(name, files, config):
+TRUST = "give --trust_remote_code if you trust who made it"
+
+
+def _refuse_code(name, files, config, fix):
     """Raise InputError for a model that brings code, or weights in a format that can run code when it is read.
 
     An `auto_map` is refused also where transformers knows the `model_type`: without that code it would build another
     architecture of the same name, and load into it what fits.
     """
-    flag = "give --trust_remote_code if you trust who made it"
     for file, content in (("config.json", config), ("tokenizer_config.json", None)):
         if file in files and "auto_map" in (content or _read_json(name, file)):
-            raise InputError(f"--model {name}: its {file} asks to run code of its own (auto_map); {flag}")
+            raise InputError(f"--model {name}: its {file} asks to run code of its own (auto_map); {fix}")
     safe = [file for file in ("model.safetensors", "model.safetensors.index.json") if file in files]
     weights = [config["transformers_weights"]] if config.get("transformers_weights") else []
     if safe == ["model.safetensors.index.json"]:
@@ -66,7 +70,7 @@ def _refuse_code(name, files, config):
         if pickles == ["pytorch_model.bin"] and os.path.isdir(name):
             convert = f", or write them anew: {sys.executable} -c {shlex.quote(_CONVERT)} {shlex.quote(name)}"
         raise InputError(
-            f"--model {name}: its weights are a pickle ({pickles[0]}), which can run code when read; {flag}{convert}"
+            f"--model {name}: its weights are a pickle ({pickles[0]}), which can run code when read; {fix}{convert}"
         )
 
 
@@ -127,7 +131,7 @@ def _ask_hub(name, ask):
     except Exception:  # no connection, offline mode, a time-out: each library below has its own type for it
         fault = (
             "no such directory, and the Hub cannot be reached to look for it; check the network (or HF_HUB_OFFLINE),"
-            " give a directory, or use --model scratch"
+            " give a directory, or use --model mini"
         )
     raise InputError(f"--model {name}: {fault}")
 
@@ -165,7 +169,7 @@ def load_tokenizer(name, train_words, trust_remote_code=False):
     """The tokenizer of a model, ready for words; for `scratch`, one learnt from the training words.
 
     Args:
-        name: `scratch`, a directory, or a name on the Hub.
+        name: `mini`, `scratch`, a directory, or a name on the Hub.
         train_words: iterable of strings, the words of the training sentences (read for `scratch` only).
         trust_remote_code: run code that comes with the model.
 
@@ -177,6 +181,7 @@ def load_tokenizer(name, train_words, trust_remote_code=False):
     """
     if name == SCRATCH:
         return learn_wordpiece(train_words)
+    name = model_path(name)
     import transformers
 
     try:
@@ -242,7 +247,7 @@ def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
     """A token classifier with the given labels, in float32, from safetensors.
 
     Args:
-        name: `scratch`, a directory, or a name on the Hub.
+        name: `mini`, `scratch`, a directory, or a name on the Hub.
         tokenizer: its tokenizer.
         names: label names in the order of their ids.
         keep_head: whether the model's own classification head is for these labels (`label_order` says so).
@@ -260,6 +265,7 @@ def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
     maps = {"id2label": dict(enumerate(names)), "label2id": {label: i for i, label in enumerate(names)}}
     if name == SCRATCH:
         return transformers.AutoModelForTokenClassification.from_config(scratch_config(tokenizer, **maps))
+    name = model_path(name)
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else the library asks a bot to open a pull request on the Hub
     safe = None if trust_remote_code else True
     verbosity = transformers.logging.get_verbosity()

@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import os
+import sys
 import time
 
 import numpy as np
@@ -11,12 +12,13 @@ import torch
 import transformers
 from accelerate.utils import broadcast_object_list
 from torch.optim.lr_scheduler import LRScheduler
-from transformers import HfArgumentParser, PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from ner_data import InputError
+from ner_data.bundled import model_path
 from ner_data.labels import IGNORED
 from ner_data.text_file import counted
-from ner_model.arguments import refuse
+from ner_model.arguments import parse_training_arguments
 from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.interruptions import Interruptible
 from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer
@@ -51,7 +53,7 @@ def load_masked_lm(name, tokenizer, flags, say=print):
         return transformers.AutoModelForMaskedLM.from_config(config, attn_implementation=attention)
     try:
         model, loading = transformers.AutoModelForMaskedLM.from_pretrained(
-            name,
+            model_path(name),
             dtype=torch.float32,
             attn_implementation=attention,
             trust_remote_code=False,
@@ -91,6 +93,11 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         padding = [module.padding_idx for name, module in model.named_modules() if name.endswith("position_embeddings")]
         self.first_position = padding[0] + 1 if padding and padding[0] is not None else 0
         self.additive = model.config._attn_implementation == "eager"
+        self.wanted = None  # (masked,) int64: the subwords behind the masks
+        model.get_output_embeddings().forward = self._cross_entropy
+        if self.args.bf16 and self.args.device.type == "cpu" and hasattr(model.base_model, "embeddings"):
+            # half the bytes in every sum and norm between the products
+            model.base_model.embeddings.register_forward_hook(lambda module, args, output: output.bfloat16())
 
     def _gather_attended(self, module, args):
         attended, hidden = args
@@ -99,6 +106,11 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     def _gather_encoded(self, module, args, output):
         output.last_hidden_state = output.last_hidden_state[self.gather].unsqueeze(0)
         return output
+
+    def _cross_entropy(self, hidden):
+        """In place of scores of (1, masked, vocabulary): the cross-entropy summed over masked subwords, a scalar."""
+        decoder = self.accelerator.unwrap_model(self.model).get_output_embeddings()
+        return ScoredInChunks.apply(hidden[0], decoder.weight, decoder.bias, self.wanted, torch.is_grad_enabled())
 
     def _get_train_sampler(self, train_dataset=None):
         return Epochs(len(self.train_dataset), self.args.seed)
@@ -114,6 +126,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
             low = torch.bfloat16 if self.args.bf16 else torch.float32
             allowed = torch.zeros_like(allowed, dtype=low).masked_fill_(~allowed, torch.finfo(low).min)
         self.gather = batch["labels"] != IGNORED
+        self.wanted = batch["labels"][self.gather]
         inputs = {"input_ids": batch["input_ids"], "attention_mask": allowed, "labels": batch["labels"]}
         if self.takes_positions:
             inputs["position_ids"] = batch["position_ids"] + self.first_position
@@ -131,16 +144,55 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
                 labels = inputs.pop("labels")
                 count = int((labels != IGNORED).sum())
                 if count:
-                    loss = masked_loss(self.model(**inputs), labels)
-                    sums += torch.tensor([float(loss) * count, count], dtype=torch.float64)
+                    sums += torch.tensor([float(self.model(**inputs).logits), count], dtype=torch.float64)
         return float(sums[0] / sums[1])
 
 
 def masked_loss(outputs, labels, num_items_in_batch=None):
-    """Cross-entropy of masked subwords. `outputs["logits"]`: (1, masked, vocabulary); labels: (rows, length)."""
-    wanted = labels[labels != IGNORED]
-    loss = torch.nn.functional.cross_entropy(outputs["logits"][0].float(), wanted, reduction="sum")
-    return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
+    """The mean of what `MaskedTrainer._cross_entropy` sums. labels: (rows, length)."""
+    return outputs["logits"] / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
+
+
+class ScoredInChunks(torch.autograd.Function):
+    """Output layer and cross-entropy in one, some rows at a time: scores stay in the cache, and no copy of all is kept.
+
+    hidden: (n, width); weight: (vocabulary, width); bias: (vocabulary,) or None; wanted: (n,) int64. Gives the sum of
+    the cross-entropies in nats, float32, a scalar. Products are in autocast's type where it is on. Gradients are those
+    of softmax minus one-hot, kept in that type (the idea: https://arxiv.org/abs/2410.10989, section 3.2).
+    """
+
+    ROWS = 128
+
+    @staticmethod
+    def forward(ctx, hidden, weight, bias, wanted, backward_follows):
+        kind = hidden.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+        h, w = hidden.to(dtype), weight.to(dtype)
+        b = torch.zeros(len(w), dtype=dtype, device=w.device) if bias is None else bias.to(dtype)
+        total = torch.zeros((), device=h.device)
+        slope = torch.empty(len(h), len(w), dtype=dtype, device=h.device) if backward_follows else None
+        for begin in range(0, len(h), ScoredInChunks.ROWS):
+            part = slice(begin, begin + ScoredInChunks.ROWS)
+            right = wanted[part, None]
+            log_likelihood = torch.log_softmax(torch.addmm(b, h[part], w.t()).float(), -1)
+            total -= log_likelihood.gather(1, right).sum()
+            if backward_follows:
+                slope[part] = log_likelihood.exp_().scatter_add_(1, right, -torch.ones_like(right, dtype=torch.float32))
+        ctx.save_for_backward(slope, h, w)
+        ctx.types = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient):
+        slope, h, w = ctx.saved_tensors
+        of_hidden, of_weight, of_bias = ctx.types
+        return (
+            (slope @ w).to(of_hidden) * gradient.to(of_hidden),
+            (slope.t() @ h).to(of_weight) * gradient,
+            None if of_bias is None else (slope.t() @ slope.new_ones(len(slope))).to(of_bias) * gradient,
+            None,
+            None,
+        )
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -275,9 +327,8 @@ def pretraining_arguments(flags, rest):
     """`TrainingArguments` for pre-training, and the precision in words. Raises InputError for a value it refuses."""
     given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
     bf16, precision = choose_precision(asked=bool(given & {"bf16", "fp16"}), refused=False)
-    parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
-    parser.error = refuse
-    parser.set_defaults(
+    args = parse_training_arguments(
+        rest,
         output_dir=flags.output_dir,
         seed=flags.seed,
         learning_rate=2e-3 if flags.model == SCRATCH else 5e-4,
@@ -298,12 +349,6 @@ def pretraining_arguments(flags, rest):
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
         **({"bf16": True} if bf16 else {}),
     )
-    try:
-        (args,) = parser.parse_args_into_dataclasses(rest)
-    except InputError:
-        raise
-    except (ValueError, ImportError) as error:
-        raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
     return args, precision
 
 
@@ -319,6 +364,8 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         say: prints in the main process.
     """
     args, precision = pretraining_arguments(flags, rest)
+    if not sys.stderr.isatty():  # progress bars are for a terminal
+        transformers.logging.disable_progress_bar()
     say(f"precision: {precision}")
     transformers.set_seed(flags.seed)
 

@@ -19,6 +19,7 @@ from transformers.hf_argparser import HfArgumentParser
 
 from ner_data import InputError
 from ner_data.read import read_corpus
+from ner_model.allocator import keep_freed_memory
 from ner_model.arguments import check_flags, refuse
 from ner_model.checkpoints import TrainingStopped, check_output_dir, clear_checkpoints
 from ner_model.interruptions import signals
@@ -43,7 +44,9 @@ class Pretraining:
     validation_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
     test_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
     split_file: str | None = flag(None, "read the training sentences of an earlier run's split.jsonl")
-    model: str = flag(SCRATCH, "Hub name, local directory or `scratch` (random weights, a new vocabulary)")
+    model: str = flag(
+        SCRATCH, "`mini` (bundled), Hub name, local directory, or `scratch` (random weights, new vocabulary)"
+    )
     vocab_size: int = flag(8000, "scratch: cased WordPieces")
     layers: int = flag(4, "scratch: layers")
     hidden_size: int = flag(256, "scratch: width, a multiple of 64 (a head is 64 wide)")
@@ -97,9 +100,10 @@ def main(argv=None):
     say = print if MAIN_PROCESS else lambda *_: None
     resume_from = check_output_dir(flags.output_dir, flags.overwrite_output_dir, flags.resume_from_checkpoint, say)
     paragraphs = read_text_of(flags, say)
-    read_config(flags.model)
+    read_config(flags.model, trust_remote_code=None)
     if MAIN_PROCESS:
         clear_checkpoints(flags.output_dir, resume_from)
+    keep_freed_memory()
     from ner_model.masked_lm import pretrain  # from here on torch is imported
 
     pretrain(flags, rest, paragraphs, resume_from, f"{PROGRAM} {shlex.join(argv)}", say)

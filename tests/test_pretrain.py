@@ -22,7 +22,7 @@ from ner_data.labels import IGNORED
 from ner_data.text_file import read_paragraphs
 from ner_model import pretrain
 from ner_model.load import learn_wordpiece
-from ner_model.masked_lm import BudgetSchedule, MaskedTrainer, MuonAdamW, load_masked_lm, masked_loss
+from ner_model.masked_lm import BudgetSchedule, MaskedTrainer, MuonAdamW, ScoredInChunks, load_masked_lm, masked_loss
 from ner_model.packed_text import Epochs, PackedRows, collate_rows, encode_paragraphs
 
 ROOT = Path(__file__).parent.parent
@@ -145,7 +145,12 @@ def test_a_packed_piece_is_scored_as_if_it_stood_alone(family, attention, tmp_pa
     with torch.no_grad():
         inputs = trainer._model_inputs(batch)
         labels = inputs.pop("labels")
-        together = trainer.model(**inputs).logits[0]
+        decoder, seen = trainer.model.get_output_embeddings(), []
+        decoder.register_forward_pre_hook(lambda module, args: seen.append(args[0][0]))
+        summed = trainer.model(**inputs).logits
+        together = torch.nn.functional.linear(seen[0], decoder.weight, decoder.bias)
+        wanted = labels[labels != IGNORED]
+        torch.testing.assert_close(summed, torch.nn.functional.cross_entropy(together, wanted, reduction="sum"))
         plain = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation=attention).eval()
         plain.load_state_dict(trainer.model.state_dict())
         alone = []
@@ -182,10 +187,52 @@ def test_scores_of_masked_subwords_alone_give_the_plain_loss_and_gradients(famil
 
 
 def test_the_loss_is_divided_by_all_masked_subwords_of_a_step():
-    logits, labels = torch.randn(1, 3, 5), torch.tensor([[1, IGNORED, 2], [IGNORED, 4, IGNORED]])
-    mean = torch.nn.functional.cross_entropy(logits[0], torch.tensor([1, 2, 4]))
-    torch.testing.assert_close(masked_loss({"logits": logits}, labels), mean)
-    torch.testing.assert_close(masked_loss({"logits": logits}, labels, torch.tensor(6)), mean / 2)
+    labels = torch.tensor([[1, IGNORED, 2], [IGNORED, 4, IGNORED]])
+    assert float(masked_loss({"logits": torch.tensor(12.0)}, labels)) == 4
+    assert float(masked_loss({"logits": torch.tensor(12.0)}, labels, torch.tensor(6))) == 2
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("masked", [1, ScoredInChunks.ROWS, 2 * ScoredInChunks.ROWS + 3])
+def test_scores_in_chunks_are_output_layer_and_cross_entropy(masked, bias):
+    torch.manual_seed(0)
+    weights = [torch.randn(masked, 8), torch.randn(50, 8), torch.randn(50)][: 3 if bias else 2]
+    wanted = torch.randint(50, (masked,))
+    ours, theirs = ([w.clone().requires_grad_() for w in weights] for _ in range(2))
+    loss = ScoredInChunks.apply(*ours, *([] if bias else [None]), wanted, True)
+    expected = torch.nn.functional.cross_entropy(torch.nn.functional.linear(*theirs), wanted, reduction="sum")
+    torch.testing.assert_close(loss, expected)
+    (loss / 7).backward()
+    (expected / 7).backward()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, other.grad)
+    with torch.no_grad():
+        assert float(ScoredInChunks.apply(*ours, *([] if bias else [None]), wanted, False)) == float(loss)
+
+
+def test_bf16_between_the_products_gives_the_gradients_of_fp32_within_its_rounding(tmp_path):
+    """As close as autocast alone comes to them, within a factor."""
+    tokenizer, config = masked_language_model("bert-cased")
+    rows = packed(TEXT, tokenizer, length=48)
+    batch = collate_rows([rows[k] for k in range(4)])
+    gradients, losses = {}, {}
+    for way in ("fp32", "autocast", "ours"):
+        torch.manual_seed(0)
+        model = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation="eager")
+        flags = {"use_cpu": True, "bf16": way != "fp32", "max_steps": 1, "remove_unused_columns": False}
+        trainer = MaskedTrainer(model, transformers.TrainingArguments(str(tmp_path), **flags))
+        assert len(model.base_model.embeddings._forward_hooks) == (way != "fp32")
+        if way == "autocast":
+            model.base_model.embeddings._forward_hooks.clear()
+        trainer.model.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=way != "fp32"):
+            loss = trainer.compute_loss(trainer.model, batch)
+        loss.backward()
+        losses[way] = loss.item()
+        gradients[way] = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+    distance = {way: float((g - gradients["fp32"]).norm() / gradients["fp32"].norm()) for way, g in gradients.items()}
+    assert 0 < distance["autocast"] < 0.05 and 0 < distance["ours"] < 0.05
+    assert losses["ours"] == pytest.approx(losses["fp32"], rel=5e-3)
 
 
 def test_a_budget_of_steps():

@@ -149,7 +149,8 @@ def test_two_processes_and_the_launchers_precision(corpus, bert_dir, tmp_path):
 
 def test_from_scratch_without_a_test_split(corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    flags = ["--train_file", corpus, "--test_fraction", "0", "--num_train_epochs", "1", "--train_head_only"]
+    flags = ["--model", "scratch", "--train_file", corpus, "--test_fraction", "0", "--num_train_epochs", "1"]
+    flags.append("--train_head_only")
     code, out, err = start(*flags, "--output_dir", tmp_path / "run")
     assert code == 0, err
     assert "no test split: validation chose the model and judges it too" in out
