@@ -1,5 +1,5 @@
 # Variables: MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS
-MODEL ?= scratch
+MODEL ?= mini
 ARGS ?=
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 	@echo 'variables: MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS'
 
-train: $(VENV)/.run ## fine-tune, evaluate and save; without variables: the bundled corpus, from scratch
+train: $(VENV)/.run ## fine-tune, evaluate and save; without variables: the bundled corpus and encoder
 	$(PY) run_ner.py $(FLAGS)
 
 test: $(VENV)/.tests ## run the tests (a few minutes, no network)
@@ -49,7 +49,7 @@ sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
 	$(PY) -m ner_data.sample
 
 pretrain: $(VENV)/.run ## masked-language-model training: make pretrain OUTPUT_DIR=... ARGS="--text FILE --minutes 60"
-	$(PY) -m ner_model.pretrain --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
+	$(PY) -m ner_model.pretrain $(if $(filter file,$(origin MODEL)),,--model $(MODEL)) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
 	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
 	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
 

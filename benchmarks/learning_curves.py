@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 
 import numpy as np
 
@@ -73,7 +73,10 @@ def measure(system, train, tables, seed, flags, directory):
 
 
 def table_of(rows):
-    """The figures as a Markdown table: mean F1 over seeds (lowest to highest) by system and size."""
+    """The figures as a Markdown table: mean F1 over seeds (lowest to highest), and median seconds, by system and size.
+
+    Seconds are those of the whole command, for the CRF of learning alone.
+    """
     sizes = sorted({row["sentences"] for row in rows})
     systems = list(dict.fromkeys(row["system"] for row in rows))
     lines = [
@@ -83,9 +86,10 @@ def table_of(rows):
     for size in sizes:
         cells = []
         for system in systems:
-            f1 = [row["f1"] for row in rows if (row["system"], row["sentences"]) == (system, size)]
+            runs = [row for row in rows if (row["system"], row["sentences"]) == (system, size)]
+            f1, seconds = ([run[key] for run in runs] for key in ("f1", "seconds"))
             spread = f" ({min(f1):.4f} to {max(f1):.4f})" if len(f1) > 1 else ""
-            cells.append(f"{mean(f1):.4f}{spread}" if f1 else "")
+            cells.append(f"{mean(f1):.4f}{spread}, {median(seconds):.0f} s" if f1 else "")
         lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -129,10 +133,10 @@ def main(argv=None):
                     order = np.random.default_rng(seed).permutation(len(tables["train"]))[:count]
                     train = tables["train"].take(np.sort(order))
                     for system in [*flags.models, CRF]:
-                        if (system, count, seed) in done or (
-                            system == CRF and size == "all" and seed != flags.seeds[0]
-                        ):
-                            continue  # the CRF has no seed of its own, and all sentences are all sentences
+                        # the CRF has no seed of its own, and all sentences are all sentences
+                        again = system == CRF and size == "all" and seed != flags.seeds[0]
+                        if again or (system, count, seed) in done:
+                            continue
                         with tempfile.TemporaryDirectory() as directory:
                             figures = measure(system, train, tables, seed, flags.flags, directory)
                         rows.append({"system": system, "sentences": count, "seed": seed, **figures})

@@ -352,6 +352,8 @@ def _origin(metrics: dict, base_model: str | None, dataset: str) -> str:
         start = f"[{_text(base_model)}](https://huggingface.co/{base_model}) fine-tuned"
     elif metrics.get("model") == "scratch":
         start = "A small BERT trained from scratch"
+    elif metrics.get("model") == "mini":
+        start = "The recipe's bundled encoder `mini` fine-tuned"
     else:
         start = "Fine-tuned"
     sentences, words = (metrics.get(key, {}).get("train") for key in ("sentences", "words"))
@@ -394,7 +396,8 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
     labels, seconds = metrics.get("labels"), training.get("seconds")
     versions = ", ".join(f"{name} {version}" for name, version in (metrics.get("versions") or {}).items())
     facts = {
-        "Started from": base_model or ("random weights" if metrics.get("model") == "scratch" else None),
+        "Started from": base_model
+        or {"scratch": "random weights", "mini": "mini, the recipe's bundled encoder"}.get(metrics.get("model")),
         "Data": dataset,
         "Labels": ", ".join(map(str, labels)) if labels else None,
         "Way of training": training.get("way"),
@@ -411,8 +414,8 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
 
 
 def _is_hub_name(name: str | None) -> bool:
-    """Whether the Hub may know the base model by this name: no local directory, not `scratch`."""
-    if not name or name == "scratch" or Path(name).exists():
+    """Whether the Hub may know the base model by this name: no local directory, not `scratch` or `mini`."""
+    if not name or name in ("scratch", "mini") or Path(name).exists():
         return False
     try:
         validate_repo_id(name)

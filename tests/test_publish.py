@@ -419,9 +419,18 @@ def test_a_card_needs_nothing_but_scores(tmp_path):
 def test_the_base_model_is_named_only_if_the_hub_knows_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "one").mkdir(parents=True)
-    bases = ["bert-base-cased", "FacebookAI/roberta-base", "scratch", "runs/one", "/home/me/bert", "./bert", None]
+    bases = [
+        "bert-base-cased",
+        "FacebookAI/roberta-base",
+        "scratch",
+        "mini",
+        "runs/one",
+        "/home/me/bert",
+        "./bert",
+        None,
+    ]
     told = [card_of(tmp_path, {**METRICS, "model": base}, base_model=base).data.base_model for base in bases]
-    assert told == ["bert-base-cased", "FacebookAI/roberta-base", None, None, None, None, None]
+    assert told == ["bert-base-cased", "FacebookAI/roberta-base", None, None, None, None, None, None]
     assert "/home/me" not in (tmp_path / "README.md").read_text()
 
 

@@ -53,10 +53,10 @@ def test_the_readmes_rows_can_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "flags"),
     [
-        ([], "--model scratch"),
+        ([], "--model mini"),
         (["MODEL=bert-base-cased", "TRAIN_FILE=words.csv"], "--model bert-base-cased --train_file words.csv"),
-        (["VALIDATION_FILE=v.csv", "TEST_FILE=t.csv"], "--model scratch --validation_file v.csv --test_file t.csv"),
-        (["OUTPUT_DIR=o", "ARGS=--seed 1"], "--model scratch --output_dir o --seed 1"),
+        (["VALIDATION_FILE=v.csv", "TEST_FILE=t.csv"], "--model mini --validation_file v.csv --test_file t.csv"),
+        (["OUTPUT_DIR=o", "ARGS=--seed 1"], "--model mini --output_dir o --seed 1"),
     ],
 )
 def test_make_train_hands_its_variables_on(variables, flags):
