@@ -165,6 +165,7 @@ class ScoredInChunks(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden, weight, bias, wanted, backward_follows):
+        """The sum; shapes as the class says. The slopes are kept only where `backward_follows`."""
         kind = hidden.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
         h, w = hidden.to(dtype), weight.to(dtype)
@@ -184,6 +185,7 @@ class ScoredInChunks(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
+        """Gradients of hidden, weight and bias from that of the sum, a scalar."""
         slope, h, w = ctx.saved_tensors
         of_hidden, of_weight, of_bias = ctx.types
         return (
