@@ -30,6 +30,7 @@ CRF = "CRF"
 
 
 def parse(argv):
+    """The words of the command line -> a namespace of the flags. Raises InputError for a flag that cannot be read."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

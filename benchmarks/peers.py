@@ -117,6 +117,7 @@ class OwnLoop:
             yield {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
     def train(self):
+        """All epochs, with an evaluation after each if `job.validate`."""
         job = self.job
         torch.manual_seed(job.seed)
         plain = ("bias", "LayerNorm.weight")

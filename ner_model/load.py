@@ -10,6 +10,7 @@ from ner_data import InputError
 from ner_data.bundled import model_path
 
 SCRATCH = "scratch"
+TRUST = "give --trust_remote_code if you trust who made it"
 
 
 def read_config(name, trust_remote_code=False):
@@ -44,9 +45,6 @@ def read_config(name, trust_remote_code=False):
     if not trust_remote_code:
         _refuse_code(name, files, config, "use another" if trust_remote_code is None else TRUST)
     return config
-
-
-TRUST = "give --trust_remote_code if you trust who made it"
 
 
 def _refuse_code(name, files, config, fix):

@@ -94,7 +94,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         self.first_position = padding[0] + 1 if padding and padding[0] is not None else 0
         self.additive = model.config._attn_implementation == "eager"
         self.wanted = None  # (masked,) int64: the subwords behind the masks
-        model.get_output_embeddings().forward = self._cross_entropy
+        self._score_in_chunks(model)
         if self.args.bf16 and self.args.device.type == "cpu" and hasattr(model.base_model, "embeddings"):
             # half the bytes in every sum and norm between the products
             model.base_model.embeddings.register_forward_hook(lambda module, args, output: output.bfloat16())
@@ -106,6 +106,24 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     def _gather_encoded(self, module, args, output):
         output.last_hidden_state = output.last_hidden_state[self.gather].unsqueeze(0)
         return output
+
+    def _score_in_chunks(self, model):
+        """Let `_cross_entropy` do the work of the output layer, where the model hands on what that layer gives as it is.
+
+        Some add a bias behind it (ESM) or do not call it (MobileBERT): they keep their own scores.
+        """
+        decoder, training, mark = model.get_output_embeddings(), model.training, torch.zeros(())
+        if not isinstance(decoder, torch.nn.Linear):
+            return
+        decoder.forward = lambda hidden: mark
+        self.gather = torch.ones(1, 1, dtype=torch.bool, device=model.device)
+        with torch.no_grad():
+            handed_on = model.eval()(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device)).logits
+        model.train(training)
+        if handed_on is mark:
+            decoder.forward = self._cross_entropy
+        else:
+            del decoder.forward
 
     def _cross_entropy(self, hidden):
         """In place of scores of (1, masked, vocabulary): the cross-entropy summed over masked subwords, a scalar."""
@@ -144,13 +162,20 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
                 labels = inputs.pop("labels")
                 count = int((labels != IGNORED).sum())
                 if count:
-                    sums += torch.tensor([float(self.model(**inputs).logits), count], dtype=torch.float64)
+                    loss = masked_loss(self.model(**inputs), labels)
+                    sums += torch.tensor([float(loss) * count, count], dtype=torch.float64)
         return float(sums[0] / sums[1])
 
 
 def masked_loss(outputs, labels, num_items_in_batch=None):
-    """The mean of what `MaskedTrainer._cross_entropy` sums. labels: (rows, length)."""
-    return outputs["logits"] / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
+    """Mean cross-entropy of masked subwords. labels: (rows, length).
+
+    `outputs["logits"]` is what `MaskedTrainer._cross_entropy` sums, a scalar, or scores: (1, masked, vocabulary).
+    """
+    wanted, loss = labels[labels != IGNORED], outputs["logits"]
+    if loss.ndim:
+        loss = torch.nn.functional.cross_entropy(loss[0].float(), wanted, reduction="sum")
+    return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
 
 
 class ScoredInChunks(torch.autograd.Function):

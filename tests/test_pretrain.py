@@ -186,6 +186,28 @@ def test_scores_of_masked_subwords_alone_give_the_plain_loss_and_gradients(famil
         torch.testing.assert_close(parameter.grad, theirs[name].grad, rtol=1e-4, atol=1e-7, msg=name)
 
 
+def test_a_model_that_changes_what_its_output_layer_gives_keeps_its_own_scores(tmp_path):
+    tokenizer, config = masked_language_model("bert-cased")
+    rows = packed(TEXT, tokenizer, length=48)
+    batch = collate_rows([rows[k] for k in range(4)])
+    torch.manual_seed(0)
+    model = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation="eager")
+    model.cls.register_forward_hook(lambda module, args, output: output * 2)
+    trainer = MaskedTrainer(model, transformers.TrainingArguments(str(tmp_path), use_cpu=True, max_steps=1))
+    assert model.training and "forward" not in vars(model.get_output_embeddings())
+    loss = trainer.compute_loss(model, batch)
+    inputs, plain = trainer._model_inputs(batch), trainer_of(config, tmp_path, "eager")
+    labels = inputs.pop("labels")
+    seen = []
+    plain.model.get_output_embeddings().register_forward_pre_hook(lambda module, args: seen.append(args[0][0]))
+    plain._model_inputs(batch)
+    plain.model(**inputs)
+    decoder = plain.model.get_output_embeddings()
+    scores = 2 * torch.nn.functional.linear(seen[0], decoder.weight, decoder.bias)
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(scores, labels[labels != IGNORED]))
+    loss.backward()
+
+
 def test_the_loss_is_divided_by_all_masked_subwords_of_a_step():
     labels = torch.tensor([[1, IGNORED, 2], [IGNORED, 4, IGNORED]])
     assert float(masked_loss({"logits": torch.tensor(12.0)}, labels)) == 4
