@@ -22,7 +22,8 @@ from ner_data.labels import IGNORED
 from ner_data.text_file import read_paragraphs
 from ner_model import pretrain
 from ner_model.load import learn_wordpiece
-from ner_model.masked_lm import BudgetSchedule, MaskedTrainer, MuonAdamW, ScoredInChunks, load_masked_lm, masked_loss
+from ner_model.masked_lm import BudgetSchedule, MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
+from ner_model.muon import MuonAdamW
 from ner_model.packed_text import Epochs, PackedRows, collate_rows, encode_paragraphs
 
 ROOT = Path(__file__).parent.parent
