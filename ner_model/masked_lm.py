@@ -398,6 +398,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
             "precision": precision,
             "held_out_loss": loss,
             "held_out_perplexity": math.exp(loss),
+            "before": trainings_of(flags.model),
         }
         write_card(facts, args.output_dir)
         say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
@@ -418,15 +419,32 @@ def save_encoder(model, tokenizer, output_dir):
     tokenizer.save_pretrained(output_dir)
 
 
+def trainings_of(name):
+    """The figures of the trainings that a model of this program has behind it, the first one first: a list of dicts."""
+    path = os.path.join(model_path(name), "pretraining.json")
+    if not os.path.isfile(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        facts = json.load(file)
+    return [*facts.pop("before", []), facts]
+
+
 def write_card(facts, output_dir):
-    """`pretraining.json`, the figures of this training, and `README.md`, a model card that tells them."""
+    """`pretraining.json`, the figures of this training, and `README.md`, a model card that tells them.
+
+    Of earlier trainings (`trainings_of`) the card tells the commands and the number of subwords.
+    """
+    before = "".join(BEFORE.format(**earlier) for earlier in facts["before"])
     with open(os.path.join(output_dir, "pretraining.json"), "w", encoding="utf-8") as file:
         json.dump(facts, file, indent=1)
         file.write("\n")
     with open(os.path.join(output_dir, "README.md"), "w", encoding="utf-8") as file:
-        file.write(CARD.format(**facts, name=os.path.basename(os.path.normpath(output_dir))))
+        name = os.path.basename(os.path.normpath(output_dir))
+        file.write(CARD.format(**{**facts, "before": before}, name=name))
 
 
+BEFORE = """{command}    # {tokens:,} subwords in {steps:,} steps
+"""
 CARD = """---
 library_name: transformers
 pipeline_tag: fill-mask
@@ -437,7 +455,7 @@ pipeline_tag: fill-mask
 A {kind} of {parameters:,} parameters, {begun}, by masked-language-model training (whole words).
 
 ```
-{command}
+{before}{command}
 ```
 
 - text: {paragraphs:,} paragraphs, {subwords:,} subwords; {tokens:,} were seen in {steps:,} steps

@@ -448,6 +448,10 @@ def test_an_encoder_is_adapted_to_the_training_sentences_of_a_corpus(trained, tm
     assert "100.0%" in out or "held out" in out
     facts = json.loads((tmp_path / "adapted" / "pretraining.json").read_text())
     assert facts["hours"] >= 3.0 / 3600 and facts["steps"] >= 1
+    first = json.loads((runs / "whole" / "pretraining.json").read_text())
+    assert first.pop("before") == [] and facts["before"] == [first]
+    card = (tmp_path / "adapted" / "README.md").read_text()
+    assert card.index(f"{first['command']}    # 7,680 subwords in 30 steps") < card.index(facts["command"])
     assert facts["paragraphs"] < 700  # a fifth of the sentences is not for training
     tokenizers = [(path / "tokenizer.json").read_text() for path in (runs / "whole", tmp_path / "adapted")]
     assert tokenizers[0] == tokenizers[1]
