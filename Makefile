@@ -19,7 +19,7 @@ train: $(VENV)/.run ## fine-tune, evaluate and save; without variables: the bund
 	$(PY) run_ner.py $(FLAGS)
 
 test: $(VENV)/.tests ## run the tests (a few minutes, no network)
-	$(PY) -m pytest -q $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 soak: $(VENV)/.tests ## run the longer tests
 	$(PY) -m pytest -q -m soak $(ARGS)
