@@ -21,7 +21,7 @@ from ner_data.read import read_corpus
 from ner_eval.decode import DECODINGS
 from ner_eval.publish import PublishError, check_login, check_name, publish
 from ner_model.arguments import CLASS_WEIGHTS, HfArgumentParser, check_flags, refuse, training_arguments, training_flags
-from ner_model.checkpoints import TrainingStopped, check_output_dir, clear_checkpoints, new_run_directory, save_model
+from ner_model.checkpoints import TrainingStopped, check_output_dir, new_run_directory, save_model
 from ner_model.interruptions import places_in_files, signals
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
 from ner_model.trainable import check_way
@@ -134,7 +134,8 @@ def main(argv=None):
         recipe.hub_model_id = check_login(recipe.hub_model_id, recipe.hub_token)
 
     # 5 to 9; from here on torch is imported, and no fault of a file or of a flag of ours is left to find
-    output_dir = fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit, say)
+    width = config.get("hidden_size")
+    output_dir = fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files, audit, say)
 
     # 10 publish
     if MAIN_PROCESS and recipe.push_to_hub:
@@ -142,7 +143,7 @@ def main(argv=None):
         say(f"published: {address}")
 
 
-def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit, say):
+def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files, audit, say):
     """Steps 5 to 9. Returns the directory that holds the model and its scores."""
     import transformers
 
@@ -162,7 +163,8 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
         transformers.logging.disable_progress_bar()
     args, precision = training_arguments(
         rest,
-        model=recipe.model,
+        scratch=recipe.model == SCRATCH,
+        width=width,
         sentences=len(tables["train"]),
         head_only=recipe.train_head_only,
         lora=recipe.lora,
@@ -203,8 +205,6 @@ def fine_tune(recipe, rest, tables, names, keep_head, resume_from, files, audit,
     )
 
     # 8 train
-    if MAIN_PROCESS:
-        clear_checkpoints(args.output_dir, resume_from)
     trainer.place_of = places_in_files(tables["train"], encoded["train"], recipe.dataset_name or files["train"])
     trainer.train(resume_from_checkpoint=resume_from)
 

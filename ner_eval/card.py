@@ -394,6 +394,7 @@ def _judged(metrics: dict, split: str) -> str:
 def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
     training = metrics.get("training") or {}
     labels, seconds = metrics.get("labels"), training.get("seconds")
+    since = f", after it was resumed at step {training['resumed_at']:,}" if training.get("resumed_at") else ""
     versions = ", ".join(f"{name} {version}" for name, version in (metrics.get("versions") or {}).items())
     facts = {
         "Started from": base_model
@@ -407,7 +408,7 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
         "Precision of the arithmetic": training.get("precision"),
         "Seed": metrics.get("seed"),
         "Hardware": training.get("hardware"),
-        "Time": f"{seconds:,.0f} s" if seconds is not None else None,
+        "Time": f"{seconds:,.0f} s{since}" if seconds is not None else None,
         "Versions": versions or None,
     }
     return "\n".join(f"- {name}: {_text(value)}" for name, value in facts.items() if value is not None)

@@ -240,10 +240,15 @@ def _flatten(key, value):
 
 
 def _throughput(metrics, history):
-    """Words of the training split per second of training, over all epochs; None where it is not known."""
+    """Words of the training split per second of training, over all epochs; None where it is not known.
+
+    Of a resumed run only the seconds of its last part are.
+    """
     training, words = metrics.get("training") or {}, (metrics.get("words") or {}).get("train")
     epochs = history[-1].get("epoch") if _is_whole(history) else training.get("epochs")
-    return words * epochs / training["seconds"] if words and epochs and training.get("seconds") else None
+    if not (words and epochs and training.get("seconds")) or training.get("resumed_at"):
+        return None
+    return words * epochs / training["seconds"]
 
 
 def _is_whole(history):

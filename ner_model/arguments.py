@@ -9,12 +9,11 @@ import re
 import sys
 
 from ner_data import InputError
-from ner_data.bundled import MINI
-from ner_model.load import SCRATCH
 
 CLASS_WEIGHTS = ("none", "balanced")
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 BATCH_SIZE, ENOUGH_STEPS, MOST_EPOCHS = 32, 400, 30
+SMALL = 256  # an encoder as narrow as this or narrower, such as mini, wants a higher learning rate and more epochs
 OWNED = {
     "do_train": "the recipe always trains",
     "do_eval": "the recipe always evaluates",
@@ -28,6 +27,10 @@ OWNED = {
     "train_sampling_strategy": "batches are bucketed by length, seeded",
     "length_column_name": "batches are bucketed by length, seeded",
     "ignore_data_skip": "a resumed run sees the same batches",
+    "dataloader_drop_last": "every window is trained on and scored",
+    "average_tokens_across_devices": "the loss is the mean over all words of a step",
+    "logging_nan_inf_filter": "a loss that is no number ends the run",
+    "enable_jit_checkpoint": "a signal is answered with a checkpoint already",
     "hub_strategy": "the recipe pushes once, at the end",
     "hub_always_push": "the recipe pushes once, at the end",
     "hub_revision": "the recipe pushes to the main branch",
@@ -70,12 +73,13 @@ def _is_on(default):
     return any(getattr(value, "value", None) is True for value in given)
 
 
-def check_flags(rest, own):
+def check_flags(rest, own, owned=OWNED):
     """Refuse flags that nobody knows, and those that the recipe owns.
 
     Args:
         rest: what is left of the command line when the recipe has taken its own flags.
         own: the names of the recipe's own flags.
+        owned: {flag of `TrainingArguments`: why it cannot be chosen}.
 
     Raises:
         InputError: names the flag, and the nearest one or the reason.
@@ -91,8 +95,8 @@ def check_flags(rest, own):
         previous_is_flag = True
         flag = word.split("=")[0][2:].replace("-", "_")
         name = flag.removeprefix("no_") if flag not in known and flag.removeprefix("no_") in known else flag
-        if name in OWNED:
-            raise InputError(f"--{flag}: owned by the recipe ({OWNED[name]}); leave it out")
+        if name in owned:
+            raise InputError(f"--{flag}: owned by the recipe ({owned[name]}); leave it out")
         if name != flag and name in known and not _is_on(fields[name]):
             raise InputError(f"--{flag}: unknown flag; did you mean --{name} false?")
         if name not in known:
@@ -100,12 +104,13 @@ def check_flags(rest, own):
             raise InputError(f"--{flag}: unknown flag" + (f"; did you mean --{near[0]}?" if near else "; see --help"))
 
 
-def training_arguments(rest, *, model, sentences, head_only, lora, patience, seed, say=print):
+def training_arguments(rest, *, scratch, width, sentences, head_only, lora, patience, seed, say=print):
     """`TrainingArguments` from the command line, with the recipe's defaults.
 
     Args:
         rest: the words of the command line that are not the recipe's own, checked by `check_flags`.
-        model: `--model`; `scratch` and `mini` are small: a higher learning rate and more epochs.
+        scratch: the encoder has random weights.
+        width: `hidden_size` of its configuration, or None; see `SMALL`.
         sentences: how many there are to learn from; few of them are seen in more epochs.
         head_only, lora: few weights learn: a higher learning rate (LoRA: that of PEFT's guide to token classification).
         patience, seed: the recipe's flags of these names.
@@ -124,8 +129,9 @@ def training_arguments(rest, *, model, sentences, head_only, lora, patience, see
     from ner_model.precision import choose_precision
     from ner_model.trainer import LABEL_NAMES
 
-    learning_rate, epochs = {SCRATCH: (5e-4, 8), MINI: (5e-4, 6)}.get(model, (3e-5, 5))
-    if (head_only or lora) and model != SCRATCH:
+    small = scratch or (width is not None and width <= SMALL)
+    learning_rate, epochs = (5e-4, 8 if scratch else 6) if small else (3e-5, 5)
+    if (head_only or lora) and not scratch:
         learning_rate = 1e-3
     given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
     enough = min(MOST_EPOCHS, math.ceil(ENOUGH_STEPS * BATCH_SIZE / sentences))
@@ -168,14 +174,13 @@ def training_arguments(rest, *, model, sentences, head_only, lora, patience, see
         raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP and DeepSpeed")
     if patience is not None and not args.load_best_model_at_end:
         raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
-    check_trackers(args.report_to)
     return args, precision
 
 
 def parse_training_arguments(rest, **defaults):
     """`TrainingArguments` from words of the command line, with other defaults for some of its fields.
 
-    Raises InputError for a value that it refuses.
+    Raises InputError for a value that it refuses, and for a tracker (`--report_to`) that is not installed.
     """
     from transformers import HfArgumentParser, TrainingArguments
 
@@ -188,6 +193,7 @@ def parse_training_arguments(rest, **defaults):
         raise
     except (ValueError, ImportError) as error:
         raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
+    check_trackers(args.report_to)
     return args
 
 

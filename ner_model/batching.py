@@ -3,9 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import torch
+from accelerate.data_loader import prepare_data_loader
 from transformers import DataCollatorForTokenClassification
 
 from ner_data.labels import IGNORED
+from ner_model.interruptions import ignore_signals
 
 
 class WindowRows:
@@ -68,17 +70,15 @@ class LengthBuckets(torch.utils.data.Sampler):
         batch_size: windows in a batch, those of all processes together.
         seed: int.
         process, processes: the number of this process, and how many there are.
-        drop_last: leave out a short last batch.
         pool: batches in a pool.
     """
 
-    def __init__(self, lengths, batch_size, seed, process=0, processes=1, drop_last=False, pool=50):
+    def __init__(self, lengths, batch_size, seed, process=0, processes=1, pool=50):
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
         self.process = process
         self.processes = processes
-        self.drop_last = drop_last
         self.pool = pool
         self.epoch = 0
 
@@ -87,7 +87,7 @@ class LengthBuckets(torch.utils.data.Sampler):
         self.epoch = epoch
 
     def __len__(self):
-        return len(self.lengths) // self.batch_size if self.drop_last else -(-len(self.lengths) // self.batch_size)
+        return -(-len(self.lengths) // self.batch_size)
 
     def __iter__(self):
         """Lists of indices of windows, one per batch."""
@@ -106,7 +106,7 @@ class LengthBuckets(torch.utils.data.Sampler):
             batches.extend(part[k : k + self.batch_size] for k in range(0, len(part), self.batch_size))
         full = [batch for batch in batches if len(batch) == self.batch_size]
         short = [batch for batch in batches if len(batch) < self.batch_size]
-        ordered = [full[k] for k in random.permutation(len(full))] + ([] if self.drop_last else short)
+        ordered = [full[k] for k in random.permutation(len(full))] + short
         room = [len(batch) * int(self.lengths[batch].max()) for batch in ordered]
         largest = room.index(max(room)) if room else 0
         return ordered[largest : largest + 1] + ordered[:largest] + ordered[largest + 1 :]
@@ -127,10 +127,7 @@ def train_batches(lengths, args, batch_size):
         batch_size: windows in the share of one process.
     """
     seed = args.seed if args.data_seed is None else args.data_seed
-    processes = args.world_size
-    return LengthBuckets(
-        lengths, batch_size * processes, seed, args.process_index, processes, args.dataloader_drop_last
-    )
+    return LengthBuckets(lengths, batch_size * args.world_size, seed, args.process_index, args.world_size)
 
 
 def say_batches(windows, args, say=print):
@@ -143,6 +140,31 @@ def say_batches(windows, args, say=print):
     """
     batches = train_batches(WindowRows(windows).lengths, args, args.train_batch_size)
     say(f"batches: {len(batches):,} of {batches.batch_size} windows, {batches.padding():.1%} padding")
+
+
+def own_batches(trainer, rows, batch_sampler):
+    """A loader of the batches that a sampler deals out to this process, for a `Trainer`'s `get_train_dataloader`.
+
+    Accelerate is told of one process. Its own dealing repeats rows at the end of an epoch, and a run of several
+    processes that goes on in mid-epoch would get the order of another epoch.
+
+    Args:
+        trainer: its arguments, collator and device are used.
+        rows: what the sampler's numbers stand for.
+        batch_sampler: gives lists of row numbers, and has `set_epoch`.
+    """
+    flags = ("num_workers", "pin_memory", "persistent_workers", "prefetch_factor", "multiprocessing_context")
+    loader = torch.utils.data.DataLoader(
+        rows,
+        batch_sampler=batch_sampler,
+        collate_fn=trainer.data_collator,
+        worker_init_fn=ignore_signals,
+        **{name: getattr(trainer.args, f"dataloader_{name}") for name in (*flags, "in_order")},
+    )
+    accelerator = trainer.accelerator
+    return prepare_data_loader(
+        loader, accelerator.device, 1, 0, put_on_device=True, non_blocking=accelerator.non_blocking
+    )
 
 
 class LongestFirst(torch.utils.data.Sampler):

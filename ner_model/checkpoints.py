@@ -40,12 +40,15 @@ def check_output_dir(output_dir, overwrite, resume, say=print):
         The checkpoint to resume from: a path, or None.
 
     Raises:
-        InputError: the directory is not empty and neither flag is given, it is a file, or nothing to resume verifies.
+        InputError: the directory is not empty, `overwrite` is false and `resume` is not a checkpoint in it; it is a
+            file; nothing to resume verifies.
     """
     if output_dir is not None and os.path.exists(output_dir):
         if not os.path.isdir(output_dir):
             raise InputError(f"--output_dir {output_dir}: is a file; give a directory")
-        if os.listdir(output_dir) and not overwrite and not resume:
+        here = os.path.realpath(output_dir)
+        goes_on = resume and (resume.lower() == "true" or os.path.dirname(os.path.realpath(resume)) == here)
+        if os.listdir(output_dir) and not overwrite and not goes_on:
             raise InputError(
                 f"--output_dir {output_dir}: is not empty; give another, --resume_from_checkpoint to go on with the run"
                 " in it, or --overwrite_output_dir"
@@ -134,6 +137,9 @@ class VerifiedCheckpoints:
 
     Saves as the module says, with any number of processes; keeps what `save_total_limit` allows, and always the newest
     and the best. Goes on only with the run that the checkpoint is of.
+
+    Attributes:
+        begun_at: the step that the last `train` began at, 0 unless it was resumed.
     """
 
     _unfinished = None  # where Trainer writes a checkpoint, while it does
@@ -143,7 +149,10 @@ class VerifiedCheckpoints:
         return self._unfinished or super()._get_output_dir(trial)
 
     def _init_training_state(self, max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial):
-        """Refuses a checkpoint of another run: its position would be another one in this run's data."""
+        """Refuses a checkpoint of another run: its position would be another one in this run's data.
+
+        What an earlier run left in the output directory is cleared away only now that nothing is left to refuse.
+        """
         args = self.args
         self._run = {
             "--seed": args.seed,
@@ -152,6 +161,9 @@ class VerifiedCheckpoints:
             "--gradient_accumulation_steps": args.gradient_accumulation_steps,
             "--learning_rate": args.learning_rate,  # another would be ignored: the optimizer keeps its own
             "--weight_decay": args.weight_decay,
+            "--label_smoothing_factor": args.label_smoothing_factor,
+            "--class_weights": "none" if getattr(self.compute_loss_func, "weights", None) is None else "balanced",
+            "weights that learn": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             "training windows": len(self.train_dataset),
             "steps per epoch": steps_per_epoch,
         }
@@ -161,12 +173,15 @@ class VerifiedCheckpoints:
             with open(os.path.join(resume_from_checkpoint, MANIFEST), encoding="utf-8") as file:
                 then = json.load(file)["run"]
             for name, now in self._run.items():
-                if now != then[name]:
+                if name in then and now != then[name]:
                     raise InputError(
                         f"--resume_from_checkpoint {resume_from_checkpoint}: of a run with {name} {then[name]}, this"
                         f" one has {now}; give the same, or start a new run"
                     )
+        if self.is_world_process_zero():
+            clear_checkpoints(args.output_dir, resume_from_checkpoint)
         begin = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial)
+        self.begun_at = self.state.global_step
         if resume_from_checkpoint is not None:
             self._find_best()
         return begin
@@ -205,7 +220,6 @@ class VerifiedCheckpoints:
             if self.args.should_save:
                 self.state.save_to_json(os.path.join(written, "trainer_state.json"))  # with the best one's final name
                 seal(written, run=self._run)
-                shutil.rmtree(checkpoint, ignore_errors=True)  # of an earlier `train()`; of a run: `clear_checkpoints`
                 os.rename(written, checkpoint)
                 _flush(run_dir)
                 shutil.rmtree(unfinished)
@@ -289,28 +303,36 @@ def clear_checkpoints(output_dir, resume_from, say=print):
         say(f"removed {unfinished}: the run before ended while it saved {', '.join(sorted(os.listdir(unfinished)))}")
         shutil.rmtree(unfinished)
     old = checkpoints(output_dir)
-    if resume_from is None:
+    places = [os.path.realpath(checkpoint) for checkpoint in old]
+    if resume_from is None or os.path.realpath(resume_from) not in places:
         for checkpoint in old:
             shutil.rmtree(checkpoint)
         if old:
             say(f"--overwrite_output_dir: removed {len(old)} checkpoints of an earlier run from {output_dir}")
-    places = [os.path.abspath(checkpoint) for checkpoint in old]
-    if resume_from and os.path.abspath(resume_from) in places:
-        for checkpoint in old[places.index(os.path.abspath(resume_from)) + 1 :]:
-            aside = os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint))
-            shutil.rmtree(aside, ignore_errors=True)
-            os.rename(checkpoint, aside)
-            say(f"{checkpoint} is now {aside}: this run goes on from {resume_from}")
+        return
+    for checkpoint in old[places.index(os.path.realpath(resume_from)) + 1 :]:
+        aside = os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint))
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(checkpoint, aside)
+        say(f"{checkpoint} is now {aside}: this run goes on from {resume_from}")
 
 
-def save_model(trainer, output_dir):
+def save_model(trainer, output_dir, write=None):
     """Write model and tokenizer as a plain Hugging Face directory: no pickle, file modes as the umask says.
 
     Files are written beside, flushed to the disk and renamed one by one: none that was there is ever half replaced.
+
+    Args:
+        trainer: what it holds; called in all its processes.
+        output_dir: path.
+        write: in place of `trainer.save_model`: a function of a directory that writes the files into it.
+
+    Raises:
+        TrainingStopped: the disk is full.
     """
     unfinished = os.path.join(output_dir, UNFINISHED)
     with full_disk(f"the model in {output_dir}", unfinished, getattr(trainer, "_newest", None)):
-        trainer.save_model(unfinished)
+        (write or trainer.save_model)(unfinished)
         if not trainer.is_world_process_zero():
             return
         umask = os.umask(0)

@@ -72,6 +72,12 @@ class Signals:
 signals = Signals()
 
 
+def ignore_signals(worker=None):
+    """For a loader's workers: what is sent to the whole process group is the trainer's to answer, and it needs them."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 class EvaluationLeft(Exception):
     """A signal has come; the evaluation is left between two batches."""
 
@@ -107,6 +113,11 @@ class Interruptible:
     def predict(self, *args, **kwargs):
         with self._memory():
             return super().predict(*args, **kwargs)
+
+    def _get_dataloader(self, *args, **kwargs):  # for evaluation; for training: `ner_model.batching.own_batches`
+        loader = super()._get_dataloader(*args, **kwargs)
+        loader.base_dataloader.worker_init_fn = ignore_signals
+        return loader
 
     def _prepare_inputs(self, inputs):  # comes before each batch, in training and in evaluation
         if self._evaluates and self._asked_to_stop():
@@ -158,6 +169,10 @@ class Interruptible:
         signals.leave()
 
     def _save_checkpoint(self, model, trial):
+        from accelerate.utils import gather_object
+
+        if not all(gather_object([not self._steps_without_number()])):
+            self._stop_for_no_number()
         super()._save_checkpoint(model, trial)
         signals.saved = self._newest
 
@@ -241,14 +256,20 @@ class Interruptible:
             self._stop_for_no_number()
         self._figures.clear()
 
+    def _steps_without_number(self):
+        """The steps since the last log whose loss or gradient is no number, in this process."""
+        import torch
+
+        if not self._figures:
+            return []
+        finite = torch.stack([figure.float() for _, figure in self._figures]).isfinite().tolist()
+        return [step for (step, _), good in zip(self._figures, finite, strict=True) if not good]
+
     def _stop_for_no_number(self):
         """Find the first step whose loss or gradient is no number, in whichever process, and name its examples."""
-        import torch
         from accelerate.utils import gather_object
 
-        finite = torch.stack([figure.float() for _, figure in self._figures]).isfinite().tolist()
-        bad = [step for (step, _), good in zip(self._figures, finite, strict=True) if not good]
-        step = min(gather_object(bad[:1] or [self.state.global_step - 1]))
+        step = min(gather_object(self._steps_without_number()[:1] or [self.state.global_step - 1]))
         examples = gather_object(self._examples_of(step))
         if not self.is_world_process_zero():
             sys.exit(1)

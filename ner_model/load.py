@@ -10,6 +10,7 @@ from ner_data import InputError
 from ner_data.bundled import model_path
 
 SCRATCH = "scratch"
+NO_LIMIT = 512  # subwords in a window where neither model nor tokenizer names a limit
 TRUST = "give --trust_remote_code if you trust who made it"
 
 
@@ -319,7 +320,7 @@ def subword_limit(tokenizer, model, max_length=None, say=print):
 
     The model's limit is the smaller of what the tokenizer says and what the position embeddings allow: where they have
     a padding index (RoBERTa and its kin), positions start behind it. The tokenizer is told the limit, so that it is
-    saved with the model: some come with 1e30 and would run past the positions.
+    saved with the model: some come with 1e30 and would run past the positions. Where neither says any: `NO_LIMIT`.
 
     Args:
         tokenizer, model: as loaded.
@@ -330,7 +331,7 @@ def subword_limit(tokenizer, model, max_length=None, say=print):
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             limits.append(module.num_embeddings - module.padding_idx - 1)
-    limit = min(int(limit) for limit in limits if limit and 0 < limit < 1_000_000)
+    limit = min((int(limit) for limit in limits if limit and 0 < limit < 1_000_000), default=NO_LIMIT)
     tokenizer.model_max_length = limit
     if max_length is not None and max_length > limit:
         say(f"--max_length {max_length}: the model reads {limit} subwords at most; {limit} is used")

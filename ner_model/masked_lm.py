@@ -19,11 +19,12 @@ from ner_data.bundled import model_path
 from ner_data.labels import IGNORED
 from ner_data.text_file import counted
 from ner_model.arguments import parse_training_arguments
-from ner_model.checkpoints import VerifiedCheckpoints
+from ner_model.batching import own_batches
+from ner_model.checkpoints import VerifiedCheckpoints, save_model
 from ner_model.interruptions import Interruptible
-from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer
+from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
 from ner_model.muon import MuonAdamW
-from ner_model.packed_text import Epochs, PackedRows, collate_rows, encode_paragraphs
+from ner_model.packed_text import PackedRows, RowBatches, collate_rows, encode_paragraphs
 from ner_model.precision import choose_precision
 
 HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
@@ -131,8 +132,11 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         decoder = self.accelerator.unwrap_model(self.model).get_output_embeddings()
         return ScoredInChunks.apply(hidden[0], decoder.weight, decoder.bias, self.wanted, torch.is_grad_enabled())
 
-    def _get_train_sampler(self, train_dataset=None):
-        return Epochs(len(self.train_dataset), self.args.seed)
+    def get_train_dataloader(self):
+        """This process's share of all rows."""
+        args, rows = self.args, self.train_dataset
+        size = self._train_batch_size * args.world_size
+        return own_batches(self, rows, RowBatches(len(rows), size, args.seed, args.process_index, args.world_size))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         return super().compute_loss(model, self._model_inputs(inputs), return_outputs, num_items_in_batch)
@@ -319,6 +323,10 @@ def pretraining_arguments(flags, rest):
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
         **({"bf16": True} if bf16 else {}),
     )
+    if flags.minutes is None and args.max_steps < 1:
+        raise InputError(f"--max_steps {args.max_steps}: give 1 or more")
+    if args.n_gpu > 1:
+        raise InputError(f"--model {flags.model}: {args.n_gpu} GPUs and one process; start it with accelerate launch")
     return args, precision
 
 
@@ -349,14 +357,14 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     words = (word for p in parts[0] for word in (p.split() if isinstance(p, str) else p))
     tokenizer = learn_wordpiece(words, flags.vocab_size) if flags.model == SCRATCH else load_tokenizer(flags.model, ())
     model = load_masked_lm(flags.model, tokenizer, flags, say)
+    length = subword_limit(tokenizer, model, flags.max_length, say)
     encoded = [encode_paragraphs(tokenizer, part) for part in parts]
     shares = (flags.masked_share, 0.15)
     train, held_out = (
-        PackedRows(part, tokenizer, flags.max_length, share, flags.seed)
-        for part, share in zip(encoded, shares, strict=True)
+        PackedRows(part, tokenizer, length, share, flags.seed) for part, share in zip(encoded, shares, strict=True)
     )
     say(
-        f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {flags.max_length},"
+        f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {length},"
         f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"
         f" {len(encoded[1].ids):,} subwords"
     )
@@ -366,11 +374,11 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     dropouts = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     for module in dropouts:  # the text is seen a few times only: nothing to regularise
         module.p = 0.0
-    trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows)
+    trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows, processing_class=tokenizer)
     trainer.optimizer = MuonAdamW(model, args)
     budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
     trainer.lr_scheduler = schedule = BudgetSchedule(trainer.optimizer, **budget)
-    tokens_per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size * flags.max_length
+    tokens_per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size * length
     trainer.add_callback(Progress(schedule, tokens_per_step, say))
     trainer.train(resume_from_checkpoint=resume_from)
 
@@ -381,27 +389,33 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     say(f"held out: loss {loss:.4f} a masked subword, perplexity {math.exp(loss):.2f}")
     for module, p in dropouts.items():
         module.p = p
-    if trainer.is_world_process_zero():
-        save_encoder(model.half() if flags.half else model, tokenizer, args.output_dir)
-        facts = {
-            "command": command,
-            "seed": flags.seed,
-            "kind": type(model).__name__,
-            "parameters": model.num_parameters(),
-            "begun": "from random weights" if flags.model == SCRATCH else f"from {flags.model}",
-            "paragraphs": len(paragraphs),
-            "subwords": len(encoded[0].ids),
-            "steps": trainer.state.global_step,
-            "tokens": trainer.state.global_step * tokens_per_step,
-            "hours": schedule.elapsed / 3600,
-            "hardware": hardware(args),
-            "precision": precision,
-            "held_out_loss": loss,
-            "held_out_perplexity": math.exp(loss),
-            "before": trainings_of(flags.model),
-        }
-        write_card(facts, args.output_dir)
-        say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
+    if flags.half:
+        model.half()
+    facts = {
+        "command": command,
+        "seed": flags.seed,
+        "kind": type(model).__name__,
+        "parameters": model.num_parameters(),
+        "begun": "from random weights" if flags.model == SCRATCH else f"from {flags.model}",
+        "paragraphs": len(paragraphs),
+        "subwords": len(encoded[0].ids),
+        "steps": trainer.state.global_step,
+        "tokens": trainer.state.global_step * tokens_per_step,
+        "hours": schedule.elapsed / 3600,
+        "hardware": hardware(args),
+        "precision": precision,
+        "held_out_loss": loss,
+        "held_out_perplexity": math.exp(loss),
+        "before": trainings_of(flags.model),
+    }
+
+    def write(directory):
+        trainer.save_model(directory)
+        if trainer.is_world_process_zero():
+            write_card(facts, os.path.basename(os.path.normpath(args.output_dir)), directory)
+
+    save_model(trainer, args.output_dir, write)
+    say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
 
 
 def hardware(args):
@@ -410,13 +424,6 @@ def hardware(args):
         return f"{torch.cuda.get_device_name()} x {args.world_size}"
     cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
     return f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
-
-
-def save_encoder(model, tokenizer, output_dir):
-    """Write model and tokenizer as a plain Hugging Face directory."""
-    tokenizer.model_max_length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
-    model.save_pretrained(output_dir)
-    tokenizer.save_pretrained(output_dir)
 
 
 def trainings_of(name):
@@ -429,17 +436,16 @@ def trainings_of(name):
     return [*facts.pop("before", []), facts]
 
 
-def write_card(facts, output_dir):
-    """`pretraining.json`, the figures of this training, and `README.md`, a model card that tells them.
+def write_card(facts, name, directory):
+    """`pretraining.json`, the figures of this training, and `README.md`, a card with this name that tells them.
 
     Of earlier trainings (`trainings_of`) the card tells the commands and the number of subwords.
     """
     before = "".join(BEFORE.format(**earlier) for earlier in facts["before"])
-    with open(os.path.join(output_dir, "pretraining.json"), "w", encoding="utf-8") as file:
+    with open(os.path.join(directory, "pretraining.json"), "w", encoding="utf-8") as file:
         json.dump(facts, file, indent=1)
         file.write("\n")
-    with open(os.path.join(output_dir, "README.md"), "w", encoding="utf-8") as file:
-        name = os.path.basename(os.path.normpath(output_dir))
+    with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
         file.write(CARD.format(**{**facts, "before": before}, name=name))
 
 

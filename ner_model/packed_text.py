@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ner_data import InputError
 from ner_data.labels import IGNORED
+from ner_data.text_file import counted
 
 
 @dataclass
@@ -154,22 +156,41 @@ class PackedRows(torch.utils.data.Dataset):
         return 1 - filled / (len(self.rows) * self.length)
 
 
-class Epochs(torch.utils.data.Sampler):
-    """The rows of `PackedRows` in a new order each epoch, as numbers that carry the epoch."""
+class RowBatches(torch.utils.data.Sampler):
+    """Batches of the rows of `PackedRows` in a new order each epoch, as numbers that carry the epoch.
 
-    def __init__(self, rows, seed):
-        self.rows, self.seed, self.epoch = rows, seed, 0
+    Each process gets its share of each batch; every row comes once an epoch. The last batch may be short; one that has
+    fewer rows than there are processes joins the batch before it.
+
+    Args:
+        rows: how many there are.
+        batch_size: rows in a batch, those of all processes together.
+        seed: int.
+        process, processes: the number of this process, and how many there are.
+
+    Raises:
+        InputError: fewer rows than processes.
+    """
+
+    def __init__(self, rows, batch_size, seed, process=0, processes=1):
+        if rows < processes:
+            raise InputError(f"--text: {counted(rows, 'row')} of subwords for {processes} processes; give more text")
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.process, self.processes, self.epoch = process, processes, 0
 
     def set_epoch(self, epoch):
-        """Called by accelerate at the start of each epoch."""
+        """Called by Trainer at the start of each epoch."""
         self.epoch = epoch
 
     def __len__(self):
-        return self.rows
+        full, rest = divmod(self.rows, self.batch_size)
+        return full + (full == 0 or rest >= self.processes)
 
     def __iter__(self):
         order = np.random.default_rng((self.seed, 2, self.epoch)).permutation(self.rows)
-        return iter((self.epoch * self.rows + order).tolist())
+        ends = [self.batch_size * (k + 1) for k in range(len(self) - 1)]
+        for batch in np.split(self.epoch * self.rows + order, ends):
+            yield np.array_split(batch, self.processes)[self.process].tolist()
 
 
 def collate_rows(items):

@@ -20,12 +20,31 @@ from transformers.hf_argparser import HfArgumentParser
 from ner_data import InputError
 from ner_data.read import read_corpus
 from ner_model.allocator import keep_freed_memory
+from ner_model.arguments import OWNED as RECIPE_OWNED
 from ner_model.arguments import check_flags, refuse
-from ner_model.checkpoints import TrainingStopped, check_output_dir, clear_checkpoints
+from ner_model.checkpoints import TrainingStopped, check_output_dir
 from ner_model.interruptions import signals
 from ner_model.load import SCRATCH, read_config
 
 PROGRAM = "python -m ner_model.pretrain"
+BUDGET = "the rate rises and falls with the budget, --minutes or --max_steps"
+ONE_MEASURE = "perplexity is measured once, at the end"
+OWNED = {
+    **{name: BUDGET for name in ("num_train_epochs", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")},
+    **{name: "Muon for the matrices of the layers, AdamW for the rest" for name in ("optim", "optim_args")},
+    **{
+        name: ONE_MEASURE
+        for name in ("eval_strategy", "eval_steps", "eval_on_start", "do_train", "do_eval", "do_predict")
+    },
+    **{name: "the newest checkpoint is the result" for name in ("load_best_model_at_end", "metric_for_best_model")},
+    "label_smoothing_factor": "the loss is the cross-entropy of masked subwords",
+    "train_sampling_strategy": "rows are packed, all of one length",
+    "push_to_hub": "upload the directory that it writes: hf upload",
+    **{name: RECIPE_OWNED[name] for name in ("remove_unused_columns", "label_names", "ignore_data_skip")},
+    **{name: RECIPE_OWNED[name] for name in ("average_tokens_across_devices", "logging_nan_inf_filter")},
+    "dataloader_drop_last": "every row is trained on",
+    "enable_jit_checkpoint": RECIPE_OWNED["enable_jit_checkpoint"],
+}
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 
 
@@ -71,7 +90,7 @@ def parse(argv):
     parser = HfArgumentParser(Pretraining, prog=PROGRAM, description=__doc__, allow_abbrev=False, formatter_class=Help)
     parser.error = refuse
     flags, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
-    check_flags(rest, [f.name for f in fields(Pretraining)])
+    check_flags(rest, [f.name for f in fields(Pretraining)], OWNED)
     if bool(flags.text) == bool(flags.train_file):
         raise InputError("--text: give plain text files, or --train_file with labelled words, not both")
     if flags.output_dir is None:
@@ -83,6 +102,8 @@ def parse(argv):
         value = getattr(flags, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
+    if flags.minutes == 0:
+        raise InputError("--minutes 0: give the time to train for")
     if flags.hidden_size < 64 or flags.hidden_size % 64:
         raise InputError(f"--hidden_size {flags.hidden_size}: give a multiple of 64")
     if not 0 < flags.masked_share < 1:
@@ -101,8 +122,6 @@ def main(argv=None):
     resume_from = check_output_dir(flags.output_dir, flags.overwrite_output_dir, flags.resume_from_checkpoint, say)
     paragraphs = read_text_of(flags, say)
     read_config(flags.model, trust_remote_code=None)
-    if MAIN_PROCESS:
-        clear_checkpoints(flags.output_dir, resume_from)
     keep_freed_memory()
     from ner_model.masked_lm import pretrain  # from here on torch is imported
 

@@ -2,10 +2,10 @@
 
 import functools
 import os
-import shutil
 import warnings
 
 from ner_data import InputError
+from ner_model.checkpoints import save_model
 
 ADAPTER = "adapter"  # where in the run's directory the adapter lies, beside the merged model
 ADAPTER_CONFIG = "adapter_config.json"
@@ -131,11 +131,11 @@ def merge_lora(trainer):
     if not hasattr(model, "merge_and_unload"):
         return
     if trainer.is_world_process_zero():
-        directory = os.path.join(trainer.args.output_dir, ADAPTER)
-        model.save_pretrained(directory)
-        model.config.save_pretrained(directory)
-        shutil.copymode(  # the library writes the weights with mode 0600
-            os.path.join(directory, ADAPTER_CONFIG), os.path.join(directory, "adapter_model.safetensors")
-        )
+
+        def write(directory):
+            model.save_pretrained(directory)
+            model.config.save_pretrained(directory)
+
+        save_model(trainer, os.path.join(trainer.args.output_dir, ADAPTER), write)
     merged = model.merge_and_unload()
     trainer.model = trainer.model_wrapped = trainer.accelerator.prepare_model(merged, evaluation_mode=True)

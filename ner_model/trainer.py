@@ -2,12 +2,11 @@
 
 import numpy as np
 import torch
-from accelerate.data_loader import prepare_data_loader
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from ner_data.labels import IGNORED, label_ids
-from ner_model.batching import LongestFirst, WindowRows, train_batches
+from ner_model.batching import LongestFirst, WindowRows, own_batches, train_batches
 from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.dropout import quick_dropout
 from ner_model.interruptions import Interruptible
@@ -43,21 +42,9 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
             self.model._no_split_modules = [type(layers[0]).__name__]
 
     def get_train_dataloader(self):
-        """This process's share of all batches. `LengthBuckets` has dealt them out already, so accelerate is told of one
-        process: its own dealing repeats windows at the end of an epoch, and a run of several processes that goes on in
-        mid-epoch would get the order of another epoch."""
+        """This process's share of all batches."""
         rows = WindowRows(self._remove_unused_columns(self.train_dataset, description="training"))
-        flags = ("num_workers", "pin_memory", "persistent_workers", "prefetch_factor", "multiprocessing_context")
-        loader = torch.utils.data.DataLoader(
-            rows,
-            batch_sampler=train_batches(rows.lengths, self.args, self._train_batch_size),
-            collate_fn=self.data_collator,
-            **{name: getattr(self.args, f"dataloader_{name}") for name in (*flags, "in_order")},
-        )
-        accelerator = self.accelerator
-        return prepare_data_loader(
-            loader, accelerator.device, 1, 0, put_on_device=True, non_blocking=accelerator.non_blocking
-        )
+        return own_batches(self, rows, train_batches(rows.lengths, self.args, self._train_batch_size))
 
     def _get_eval_sampler(self, eval_dataset):
         return LongestFirst(WindowRows(eval_dataset).lengths)
@@ -193,8 +180,12 @@ class EpochRows(ProgressCallback):
 
 
 def training_facts(trainer):
-    """How a finished training went: a dict for metrics.json, times in seconds, memory left out."""
+    """How a finished training went: a dict for metrics.json, memory left out.
+
+    `seconds` and `train_loss` are of this process's steps alone, those after `resumed_at` where it was resumed.
+    """
     args, state = trainer.args, trainer.state
+    epoch = state.epoch or 0
     logged = {key: value for entry in state.log_history for key, value in entry.items()}
     if args.device.type == "cuda":
         hardware = f"{torch.cuda.get_device_name()} x {args.world_size}"
@@ -203,8 +194,9 @@ def training_facts(trainer):
         hardware = f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
     best = [e["epoch"] for e in state.log_history if e.get("eval_f1") is not None and e["eval_f1"] == state.best_metric]
     return {
-        "epochs": args.num_train_epochs,
+        "epochs": int(epoch) if epoch == int(epoch) else round(epoch, 2),
         "steps": state.global_step,
+        "resumed_at": trainer.begun_at or None,
         "best_epoch": best[0] if best else None,
         "learning_rate": args.learning_rate,
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,

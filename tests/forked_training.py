@@ -7,6 +7,7 @@ step, a full disk, ...) is put in from here: the program knows nothing of its te
 
 import gc
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -160,14 +161,25 @@ def whole_program(prepared, rank, argv):
 
 
 def fine_tune(
-    prepared, rank, output_dir, resume=None, overwrite=False, arguments=None, patience=None, times=1, **ending
+    prepared,
+    rank,
+    output_dir,
+    resume=None,
+    overwrite=False,
+    arguments=None,
+    patience=None,
+    times=1,
+    frozen=False,
+    class_weights=None,
+    **ending,
 ):
     """Steps 7 to 9 of `run_ner.py`, trained so many times one after the other. `ending`: see `Ending`."""
+    import torch
     import transformers
 
     from ner_data import InputError
     from ner_model.batching import WindowCollator
-    from ner_model.checkpoints import TrainingStopped, check_output_dir, clear_checkpoints, save_model
+    from ner_model.checkpoints import TrainingStopped, check_output_dir, save_model
     from ner_model.interruptions import signals
     from ner_model.load import load_model
     from ner_model.trainer import LABEL_NAMES, NerTrainer, WordLoss
@@ -203,15 +215,15 @@ def fine_tune(
             eval_dataset=windows,
             processing_class=tokenizer,
             data_collator=WindowCollator(tokenizer),
-            compute_loss_func=WordLoss(),
+            compute_loss_func=WordLoss(weights=class_weights and torch.tensor(class_weights)),
             compute_metrics=lambda _: dict.fromkeys(
                 ("f1", "loss", "accuracy", "macro_f1"), SCORES.get(trainer.state.global_step, 0.1)
             ),
             callbacks=[transformers.EarlyStoppingCallback(patience)] if patience else None,
         )
+        if frozen:
+            trainer.model.base_model.requires_grad_(False)
         trainer.add_callback(Ending(trainer, rank, **ending))
-        if rank == 0:
-            clear_checkpoints(output_dir, resume_from)
         for _ in range(times):
             trainer.train(resume_from_checkpoint=resume_from)
         save_model(trainer, output_dir)
@@ -252,6 +264,11 @@ class Ending:
             kill_at_file_operation(self.trainer.args.output_dir, self.kill_at)
         for when, at, name, rank in self.signals_at:
             if (when, at, rank) == (event, step, self.rank):
+                # a terminal, or a scheduler, sends it to the loader's workers too, and is not their parent
+                workers = [str(process.pid) for process in multiprocessing.active_children()]
+                if workers:
+                    subprocess.run(["kill", f"-{name[3:]}", *workers], check=True)
+                    time.sleep(0.2)
                 os.kill(os.getpid(), getattr(signal, name))
         if [event, step] == self.at:
             for name, value in self.what.items():

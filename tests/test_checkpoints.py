@@ -158,6 +158,22 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_line(case, run):
         newest_verified(str(run), lines.append)
 
 
+def test_a_checkpoint_of_another_directory_does_not_open_this_one(run, tmp_path):
+    """A finished run in --output_dir stays, unless it is to be overwritten or the checkpoint is its own."""
+    other = shutil.copytree(run, tmp_path / "other")
+    checkpoint = str(other / "checkpoint-9")
+    with pytest.raises(InputError, match="run: is not empty; give another"):
+        check_output_dir(str(run), False, checkpoint)
+    assert check_output_dir(str(run), True, checkpoint) == checkpoint
+    assert check_output_dir(str(tmp_path / "new"), False, checkpoint) == checkpoint
+    (tmp_path / "link").symlink_to(other)
+    assert check_output_dir(str(tmp_path / "link"), False, checkpoint + "/") == checkpoint + "/"
+    lines = []
+    clear_checkpoints(str(run), checkpoint, lines.append)
+    assert lines == [f"--overwrite_output_dir: removed 2 checkpoints of an earlier run from {run}"]
+    assert entries(other) == entries(tmp_path / "link") and fault_of(checkpoint) is None
+
+
 def test_it_goes_on_from_the_one_before_and_sets_the_damaged_one_aside(forked, whole, run):
     half_zeros(run / "checkpoint-9" / "optimizer.pt")
     code, output = forked.run(run, resume="true")
@@ -214,13 +230,27 @@ def test_a_run_that_was_moved_finds_its_best_checkpoint(forked, whole, tmp_path)
         ({"per_device_train_batch_size": 3}, "of a run with batch size over all processes 4, this one has 3"),
         ({"learning_rate": 1e-4}, "of a run with --learning_rate 0.001, this one has 0.0001"),
         ({"gradient_accumulation_steps": 2}, "of a run with --gradient_accumulation_steps 1, this one has 2"),
+        ({"label_smoothing_factor": 0.1}, "of a run with --label_smoothing_factor 0.0, this one has 0.1"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message):
+    os.rename(run / "checkpoint-6", run / "checkpoint-12")  # nor is a newer one set aside
+    half_zeros(run / "checkpoint-12" / "optimizer.pt")
+    before = entries(run)
     code, output = forked.run(run, resume="true", arguments=arguments)
     assert code == 2
     assert output.endswith(f"message: --resume_from_checkpoint {run}/checkpoint-9: {message}; give the same, or start"
                            " a new run\n")  # fmt: skip
+    assert entries(run) == before
+
+
+def test_another_way_to_train_or_another_loss_is_refused(forked, run):
+    for job, message in (
+        ({"frozen": True}, "of a run with weights that learn "),
+        ({"class_weights": [1.0, 2.0, 1.0]}, "of a run with --class_weights none, this one has balanced"),
+    ):
+        code, output = forked.run(run, resume="true", **job)
+        assert code == 2 and message in output and output.endswith("; give the same, or start a new run\n")
 
 
 def test_a_trainer_that_trains_twice_replaces_its_checkpoints(forked, tmp_path):

@@ -61,6 +61,19 @@ def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_to_the_same_bytes(case
     assert {"checkpoint-6", "checkpoint-9"} <= set(os.listdir(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(("event", "step"), [("on_step_begin", 4), ("on_prediction_step", 6)])
+def test_a_signal_that_the_workers_get_too(name, event, step, forked, whole, tmp_path):
+    """With workers that load the batches: as when it is sent to the process group."""
+    arguments = {"dataloader_num_workers": 2}
+    code, output = forked.run(tmp_path, overwrite=True, signals_at=[[event, step, name, 0]], arguments=arguments)
+    assert code == {"SIGTERM": 143, "SIGINT": 130}[name] and "Traceback" not in output, output
+    assert output.splitlines()[-1] == line(tmp_path, name)
+    code, output = forked.run(tmp_path, resume="true", arguments=arguments)
+    assert code == 0 and output.endswith(EVALUATED), output
+    assert weights(tmp_path) == whole[1]
+
+
 def test_ended_again_and_again(forked, whole, tmp_path):
     """Also in an evaluation that the run before had left already."""
     endings = [("on_step_begin", 1), ("on_prediction_step", 3), ("on_prediction_step", 3), ("on_step_end", 7)]
@@ -234,6 +247,20 @@ def test_a_loss_that_is_no_number_ends_the_run_when_it_is_logged(where, processe
     )
     assert all("Traceback" not in output for _, output in ended)
     assert sorted(os.listdir(tmp_path)) == ["checkpoint-3"]
+
+
+@pytest.mark.parametrize("where", ["weights", "gradients"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_weights_that_are_no_numbers_are_not_saved_between_two_logs(where, processes, forked, tmp_path):
+    """Neither when a save is due nor when a signal comes; the checkpoint before stays."""
+    saves = {"logging_strategy": "no", "eval_strategy": "no", "save_strategy": "steps", "save_steps": 2}
+    job = {"arguments": {"load_best_model_at_end": False, **saves}, "at": ["on_step_begin", 4], "nan": where}
+    for name, signals_at in (("due", []), ("signal", [["on_step_begin", 4, "SIGTERM", processes - 1]])):
+        ended = forked.processes(processes, output_dir=tmp_path / name, overwrite=True, signals_at=signals_at, **job)
+        assert [code for code, _ in ended] == [1] * processes, ended
+        assert "message: the loss or its gradient is no number from step 5 on; its batch: " in ended[0][1]
+        assert os.listdir(tmp_path / name) == ["checkpoint-4"]
+        assert fault_of(tmp_path / name / "checkpoint-4") is None
 
 
 def test_no_number_is_found_where_nothing_is_logged_before_the_end(forked, tmp_path):

@@ -5,6 +5,7 @@ import json
 import lzma
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,11 @@ from ner_data import InputError
 from ner_data.labels import IGNORED
 from ner_data.text_file import read_paragraphs
 from ner_model import pretrain
+from ner_model.checkpoints import fault_of
 from ner_model.load import learn_wordpiece
 from ner_model.masked_lm import BudgetSchedule, MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
 from ner_model.muon import MuonAdamW
-from ner_model.packed_text import Epochs, PackedRows, collate_rows, encode_paragraphs
+from ner_model.packed_text import PackedRows, RowBatches, collate_rows, encode_paragraphs
 
 ROOT = Path(__file__).parent.parent
 WORDPIECE = learn_wordpiece([word for text in TEXT for word in text.split()], 200)
@@ -103,16 +105,28 @@ def test_words_are_masked_as_a_whole_and_anew_in_every_epoch():
     assert np.array_equal(restored(rows[3])[0], restored(rows[3 + len(rows)])[0])
 
 
-def test_every_row_once_per_epoch_in_a_new_order():
-    sampler = Epochs(7, seed=0)
-    first = list(sampler)
-    sampler.set_epoch(1)
-    second = list(sampler)
-    assert sorted(first) == list(range(7)) and sorted(second) == list(range(7, 14))
-    assert [k - 7 for k in second] != first
-    again = Epochs(7, seed=0)
-    again.set_epoch(1)
-    assert list(again) == second
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("rows", [3, 8, 9, 11, 16])
+def test_every_row_once_per_epoch_in_a_new_order(rows, processes):
+    """9 rows in batches of 8 leave one for the last batch: too few for all processes, so the batch before takes it."""
+    whole = RowBatches(rows, 8, seed=0)
+    dealt = [RowBatches(rows, 8, 0, process, processes) for process in range(processes)]
+    seen = []
+    for epoch in (0, 1, 2):
+        for batches in (whole, *dealt):
+            batches.set_epoch(epoch)
+        steps = [sum(parts, []) for parts in zip(*dealt, strict=True)]
+        assert all(map(all, zip(*dealt, strict=True))) and len(steps) == len(dealt[0])
+        assert sum(steps, []) == sum(whole, [])
+        assert processes > 1 or steps == [batch[:8] for batch in steps] and len(steps) == -(-rows // 8)
+        assert sorted(sum(whole, [])) == list(range(epoch * rows, (epoch + 1) * rows))
+        seen.append([k % rows for k in sum(whole, [])])
+    assert rows == 3 or seen[0] != seen[1] != seen[2]
+
+
+def test_a_text_with_fewer_rows_than_processes_is_refused():
+    with pytest.raises(InputError, match="--text: 2 rows of subwords for 3 processes; give more text"):
+        RowBatches(2, 8, 0, 0, 3)
 
 
 def masked_language_model(family):
@@ -361,6 +375,9 @@ def test_a_damaged_archive_is_an_error(tmp_path):
         (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--vocab_size", "3"], "--vocab_size 3"),
         (["--text", "a", "--output_dir", "x", "--max_step", "1"], "did you mean --max_steps"),
         (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--do_train"], "owned by the recipe"),
+        (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--optim", "sgd"], "owned by the recipe (Muon"),
+        (["--text", "a", "--output_dir", "x", "--minutes", "1", "--num_train_epochs", "3"], "rises and falls"),
+        (["--text", "a", "--output_dir", "x", "--minutes", "0"], "--minutes 0: give the time"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(flags, message):
@@ -438,6 +455,48 @@ def test_a_resumed_run_ends_with_the_same_bytes(trained):
     assert code == 0, err
     assert "going on from" in out
     assert (runs / "broken" / "model.safetensors").read_bytes() == (runs / "whole" / "model.safetensors").read_bytes()
+
+
+def test_two_processes_go_on_in_mid_epoch_to_the_same_bytes(text_file, tmp_path):
+    """In the second epoch, where order and masks are others than in the first."""
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
+    launch += ["--main_process_port", "0"]
+    flags = ["--text", text_file, *SHAPE, "--per_device_train_batch_size", 128, "--save_steps", 5, "--logging_steps", 1]
+    flags += ["--save_total_limit", 9, "--bf16", "false", "--use_cpu", "true"]
+    code, out, err = start(*flags, "--max_steps", 8, "--output_dir", tmp_path / "whole", launch=launch)
+    assert code == 0, err
+    state = json.loads((tmp_path / "whole" / "checkpoint-5" / "trainer_state.json").read_text())
+    assert 1 < state["epoch"] < 2
+    (tmp_path / "resumed").mkdir()
+    os.rename(tmp_path / "whole" / "checkpoint-5", tmp_path / "resumed" / "checkpoint-5")
+    flags += ["--max_steps", 8, "--output_dir", tmp_path / "resumed", "--resume_from_checkpoint"]
+    code, out, err = start(*flags, launch=launch)
+    assert code == 0, err
+    assert out.count("going on from") == 1
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "resumed")]
+    assert weights[0] == weights[1]
+
+
+def test_a_fault_of_a_flag_leaves_what_the_directory_holds(trained, text_file, tmp_path):
+    checkpoint = shutil.copytree(trained[0] / "whole" / "checkpoint-20", tmp_path / "run" / "checkpoint-20")
+    flags = ["--text", text_file, *SHAPE, "--output_dir", tmp_path / "run", "--overwrite_output_dir"]
+    for fault, message in (
+        (["--max_steps", 0], "--max_steps 0: give 1 or more"),
+        (["--max_steps", 1, "--report_to", "nobody"], "--report_to nobody: give one of"),
+    ):
+        code, out, err = start(*flags, *fault)
+        assert code == 2 and message in err and "Traceback" not in err
+        assert fault_of(checkpoint) is None
+
+
+def test_rows_are_no_longer_than_the_model_reads(trained, tmp_path):
+    runs, _, _ = trained
+    flags = ["--model", runs / "whole", "--train_file", ROOT / "ner_data" / "sample_test.csv", "--max_length", 64]
+    code, out, err = start(*flags, "--output_dir", tmp_path / "adapted", "--max_steps", 1)
+    assert code == 0, err
+    assert "--max_length 64: the model reads 32 subwords at most; 32 is used" in out and "rows of 32," in out
+    modes = [(tmp_path / "adapted" / name).stat().st_mode for name in ("model.safetensors", "config.json")]
+    assert modes[0] == modes[1]
 
 
 def test_an_encoder_is_adapted_to_the_training_sentences_of_a_corpus(trained, tmp_path):

@@ -212,31 +212,34 @@ def test_the_other_ways_are_left_as_they_are(bert_dir, tokenizer):
 
 def test_the_learning_rate_fits_the_way():
     common = {"sentences": 10_000, "patience": None, "seed": 1}
-    for model, head_only, lora, rate in (
-        *(("any", False, False, 3e-5), ("any", True, False, 1e-3), ("any", False, True, 1e-3)),
-        *(("scratch", False, False, 5e-4), ("mini", False, False, 5e-4), ("mini", True, False, 1e-3)),
+    for scratch, width, head_only, lora, rate in (
+        *((False, 768, False, False, 3e-5), (False, 768, True, False, 1e-3), (False, None, False, True, 1e-3)),
+        *((True, None, False, False, 5e-4), (False, 256, False, False, 5e-4), (False, 128, True, False, 1e-3)),
+        *((False, None, False, False, 3e-5), (False, 257, False, False, 3e-5), (True, None, True, False, 5e-4)),
     ):
-        args, _ = training_arguments([], model=model, head_only=head_only, lora=lora, **common)
+        args, _ = training_arguments([], scratch=scratch, width=width, head_only=head_only, lora=lora, **common)
         assert args.learning_rate == rate
-    args, _ = training_arguments(["--learning_rate", "2e-4"], model="any", head_only=False, lora=True, **common)
+    common |= {"scratch": False, "width": 768}
+    args, _ = training_arguments(["--learning_rate", "2e-4"], head_only=False, lora=True, **common)
     assert args.learning_rate == 2e-4
 
 
 def test_few_sentences_are_seen_in_more_epochs(capsys):
     common = {"head_only": False, "lora": False, "patience": None, "seed": 1}
-    for model, sentences, epochs in (
-        *(("any", 2560, 5), ("any", 2559, 6), ("any", 500, 26), ("any", 420, 30), ("any", 1, 30)),
-        *(("scratch", 2560, 8), ("mini", 2560, 6)),
+    for scratch, width, sentences, epochs in (
+        *((False, 768, n, epochs) for n, epochs in ((2560, 5), (2559, 6), (500, 26), (420, 30), (1, 30))),
+        *((True, None, 2560, 8), (False, 256, 2560, 6)),
     ):
-        args, _ = training_arguments([], model=model, sentences=sentences, **common)
+        args, _ = training_arguments([], scratch=scratch, width=width, sentences=sentences, **common)
         assert args.num_train_epochs == epochs
         said = capsys.readouterr().out
-        assert ("epochs: " in said) == (epochs > {"scratch": 8, "mini": 6}.get(model, 5))
+        assert ("epochs: " in said) == (epochs > 5 and sentences != 2560)
     assert said == ""
-    training_arguments([], model="any", sentences=500, **common)
+    common |= {"scratch": False, "width": 768}
+    training_arguments([], sentences=500, **common)
     assert "epochs: 26 in place of 5, since 500 sentences are few (--num_train_epochs)\n" in capsys.readouterr().out
     for flags, epochs in ((["--num_train_epochs", "2"], 2), (["--max_steps=7"], 5)):
-        assert training_arguments(flags, model="any", sentences=9, **common)[0].num_train_epochs == epochs
+        assert training_arguments(flags, sentences=9, **common)[0].num_train_epochs == epochs
     assert capsys.readouterr().out == ""
 
 
@@ -386,7 +389,15 @@ def test_patience_without_the_best_checkpoint(bert_dir, corpus):
 
 
 def test_bf16_can_be_turned_off_and_the_launcher_does_not_turn_it_on_again(monkeypatch):
-    ways = {"model": "any", "sentences": 9999, "head_only": False, "lora": False, "patience": None, "seed": 1}
+    ways = {
+        "scratch": False,
+        "width": 768,
+        "sentences": 9999,
+        "head_only": False,
+        "lora": False,
+        "patience": None,
+        "seed": 1,
+    }
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     args, precision = training_arguments(["--bf16", "false"], **ways)
     assert (args.bf16, args.mixed_precision, precision) == (False, "no", "fp32, as the flags ask")
