@@ -4,9 +4,10 @@ ARGS ?=
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-FLAGS = --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
-	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
-	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
+# in quotes: a pattern for several files is the recipe's to read, not the shell's
+FILES = $(if $(TRAIN_FILE),--train_file '$(TRAIN_FILE)') $(if $(VALIDATION_FILE),--validation_file '$(VALIDATION_FILE)') \
+	$(if $(TEST_FILE),--test_file '$(TEST_FILE)')
+OUTPUT = $(if $(OUTPUT_DIR),--output_dir '$(OUTPUT_DIR)')
 
 .PHONY: help train test soak predict push audit score compare report suspects sample pretrain baselines results lint clean
 .DEFAULT_GOAL := help
@@ -16,7 +17,7 @@ help: ## list the targets
 	@echo 'variables: MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS'
 
 train: $(VENV)/.run ## fine-tune, evaluate and save; without variables: the bundled corpus and encoder
-	$(PY) run_ner.py $(FLAGS)
+	$(PY) run_ner.py --model $(MODEL) $(FILES) $(OUTPUT) $(ARGS)
 
 test: $(VENV)/.tests ## run the tests (a few minutes, no network)
 	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
@@ -31,7 +32,7 @@ push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_
 	$(PY) -m ner_eval.publish --model $(MODEL) $(ARGS)
 
 audit: $(VENV)/.run ## what is wrong with a corpus, with its line: make audit TRAIN_FILE=...
-	$(PY) -m ner_data.audit $(TRAIN_FILE) $(ARGS)
+	$(PY) -m ner_data.audit $(FILES) $(ARGS)
 
 score: $(VENV)/.run ## score predictions: make score ARGS="gold.conll predicted.conll"
 	$(PY) -m ner_eval.score $(ARGS)
@@ -43,19 +44,16 @@ report: $(VENV)/.run ## make the report of a finished run again: make report ARG
 	$(PY) -m ner_eval.report $(ARGS)
 
 suspects: $(VENV)/.run ## list annotations that the model contradicts: make suspects TRAIN_FILE=... ARGS="--folds 3"
-	$(PY) -m ner_eval.suspects --model $(MODEL) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) $(ARGS)
+	$(PY) -m ner_eval.suspects --model $(MODEL) $(if $(TRAIN_FILE),--train_file '$(TRAIN_FILE)') $(ARGS)
 
 sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
 	$(PY) -m ner_data.sample
 
 pretrain: $(VENV)/.run ## masked-language-model training: make pretrain OUTPUT_DIR=... ARGS="--text FILE --minutes 60"
-	$(PY) -m ner_model.pretrain $(if $(filter file,$(origin MODEL)),,--model $(MODEL)) $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
-	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) \
-	$(if $(OUTPUT_DIR),--output_dir $(OUTPUT_DIR)) $(ARGS)
+	$(PY) -m ner_model.pretrain $(if $(filter file,$(origin MODEL)),,--model $(MODEL)) $(FILES) $(OUTPUT) $(ARGS)
 
 baselines: $(VENV)/.benchmarks ## most frequent tag and CRF on the split of a run: make baselines TRAIN_FILE=...
-	$(PY) -m benchmarks.baselines $(if $(TRAIN_FILE),--train_file $(TRAIN_FILE)) \
-	$(if $(VALIDATION_FILE),--validation_file $(VALIDATION_FILE)) $(if $(TEST_FILE),--test_file $(TEST_FILE)) $(ARGS)
+	$(PY) -m benchmarks.baselines $(FILES) $(ARGS)
 
 results: $(VENV)/.benchmarks ## the README's results table from finished runs: make results ARGS="runs/a runs/b"
 	$(PY) -m benchmarks.results $(ARGS)

@@ -21,7 +21,7 @@ from ner_data.audit_words import check_tags, check_types, check_words
 from ner_data.bundled import bundled_corpus
 from ner_data.formats.word_csv import Columns
 from ner_data.read import read_words
-from ner_data.schemes import LETTERS
+from ner_data.reading_flags import add_reading_flags
 from ner_data.split import SPLITS
 from ner_data.text_file import counted
 
@@ -146,11 +146,7 @@ def parse(argv):
     parser.add_argument("--model", help="Hub name or directory, to look with its tokenizer; `scratch` has none yet")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("--places", type=int, default=PLACES, help="how many to name of each finding; %(default)s")
-    usual = Columns()
-    parser.add_argument("--format", help="word_csv, conll or jsonl; by the file's suffix if not given")
-    for column, default in (("sentence", usual.sentence), ("word", usual.word), ("tag", usual.tag)):
-        parser.add_argument(f"--{column}_column", default=default, help=f"as in run_ner.py; {default!r} if not given")
-    parser.add_argument("--tag_scheme", choices=LETTERS, help="found out if not given")
+    add_reading_flags(parser, repair=False)
     flags = parser.parse_args(argv)
     if flags.places < 1:
         raise InputError(f"--places {flags.places}: give 1 or more")

@@ -22,6 +22,7 @@ from ner_data import InputError
 from ner_data.bundled import bundled_corpus
 from ner_data.labels import label_ids, label_names, sentence_offsets
 from ner_data.read import read_sentences
+from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_eval.decode import decode
 from ner_eval.onnx_runtime import MAX_LENGTH, MODEL, PIP, PRECISION, WEIGHTS_HASH, weights_hash
 from ner_eval.recognizer import Recognizer
@@ -204,9 +205,10 @@ def main(argv=None):
     parser.add_argument("--model", required=True, help="directory of a saved model")
     parser.add_argument("--int8", action="store_true", help="matrices in int8")
     parser.add_argument("--test_file", help="labelled words, to measure what int8 costs")
+    add_reading_flags(parser)
     args = parser.parse_args(argv)
     try:
-        sentences = read_sentences(args.test_file) if args.test_file else None
+        sentences = read_sentences(args.test_file, **reading_of(args)) if args.test_file else None
         export_onnx(args.model, int8=args.int8, sentences=sentences)
     except (InputError, ExportError) as error:
         print(f"ner_eval.onnx_export: {error}", file=sys.stderr)

@@ -27,6 +27,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.utils import validate_repo_id
 
 from ner_data import InputError
+from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_eval.card import address_card
 from ner_eval.onnx_runtime import MODEL, check_weights
 
@@ -270,7 +271,7 @@ def _check_onnx(options):
     from ner_eval.onnx_export import check_packages
 
     check_packages()
-    return read_sentences(options.test_file) if options.test_file else None
+    return read_sentences(options.test_file, **reading_of(options)) if options.test_file else None
 
 
 def _add_onnx(options, sentences):
@@ -296,6 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
     formats.add_argument("--onnx", action="store_true", help=f"add {MODEL} for onnxruntime, fp32")
     formats.add_argument("--onnx_int8", action="store_true", help=f"add {MODEL} for onnxruntime, int8")
     parser.add_argument("--test_file", help="labelled words, to measure what --onnx_int8 costs")
+    add_reading_flags(parser)
     options = parser.parse_args(arguments)
     private = not options.no_hub_private_repo
     try:

@@ -26,6 +26,7 @@ from ner_data import InputError
 from ner_data.bundled import bundled_corpus
 from ner_data.labels import sentence_offsets
 from ner_data.read import read_sentences
+from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_data.split import sentence_groups
 from ner_eval.span_counts import find_spans, label_parts, shared_ids
 from ner_eval.span_matching import error_kinds
@@ -164,12 +165,13 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=42, help="default: 42")
     parser.add_argument("--output", default="suspects.csv", help="default: suspects.csv")
     parser.add_argument("--top", type=int, default=20, help="suspects to print; default: 20")
+    add_reading_flags(parser)
     args, flags = parser.parse_known_args(argv)
     try:
         if args.folds < 2:
             raise InputError(f"--folds {args.folds}: give 2 or more")
         path = args.train_file or bundled_corpus(dict.fromkeys(("train", "validation", "test")), 0)["train"]
-        table = read_sentences(path)
+        table = read_sentences(path, **reading_of(args))
         with tempfile.TemporaryDirectory() as directory:
             tagged = out_of_fold(table, args.folds, args.seed, flags, directory)
         suspects = rank_suspects(table, *tagged, path)

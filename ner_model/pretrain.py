@@ -19,6 +19,7 @@ from transformers.hf_argparser import HfArgumentParser
 
 from ner_data import InputError
 from ner_data.read import read_corpus
+from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_model.allocator import keep_freed_memory
 from ner_model.arguments import OWNED as RECIPE_OWNED
 from ner_model.arguments import check_flags, refuse
@@ -86,10 +87,13 @@ class Help(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
 
 
 def parse(argv):
-    """The program's flags, and the words of the command line that are for `TrainingArguments`."""
+    """The program's flags, those for reading --train_file, and the words that are for `TrainingArguments`."""
     parser = HfArgumentParser(Pretraining, prog=PROGRAM, description=__doc__, allow_abbrev=False, formatter_class=Help)
     parser.error = refuse
-    flags, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
+    add_reading_flags(parser)
+    flags, reading, rest = parser.parse_args_into_dataclasses(
+        argv, return_remaining_strings=True, look_for_args_file=False
+    )
     check_flags(rest, [f.name for f in fields(Pretraining)], OWNED)
     if bool(flags.text) == bool(flags.train_file):
         raise InputError("--text: give plain text files, or --train_file with labelled words, not both")
@@ -108,7 +112,7 @@ def parse(argv):
         raise InputError(f"--hidden_size {flags.hidden_size}: give a multiple of 64")
     if not 0 < flags.masked_share < 1:
         raise InputError(f"--masked_share {flags.masked_share}: give a share between 0 and 1")
-    return flags, rest
+    return flags, reading_of(reading), rest
 
 
 def main(argv=None):
@@ -117,10 +121,10 @@ def main(argv=None):
     Raises InputError for a user's mistake.
     """
     argv = sys.argv[1:] if argv is None else argv
-    flags, rest = parse(argv)
+    flags, reading, rest = parse(argv)
     say = print if MAIN_PROCESS else lambda *_: None
     resume_from = check_output_dir(flags.output_dir, flags.overwrite_output_dir, flags.resume_from_checkpoint, say)
-    paragraphs = read_text_of(flags, say)
+    paragraphs = read_text_of(flags, reading, say)
     read_config(flags.model, trust_remote_code=None)
     keep_freed_memory()
     from ner_model.masked_lm import pretrain  # from here on torch is imported
@@ -128,7 +132,7 @@ def main(argv=None):
     pretrain(flags, rest, paragraphs, resume_from, f"{PROGRAM} {shlex.join(argv)}", say)
 
 
-def read_text_of(flags, say):
+def read_text_of(flags, reading, say):
     """The paragraphs of --text as strings, or the training sentences of --train_file as lists of words."""
     if flags.train_file:
         tables = read_corpus(
@@ -136,6 +140,7 @@ def read_text_of(flags, say):
             split_file=flags.split_file,
             seed=flags.seed,
             say=say,
+            **reading,
         )
         return tables["train"]["tokens"].to_pylist()
     from ner_data.text_file import read_paragraphs

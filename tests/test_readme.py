@@ -1,6 +1,7 @@
 """What the README and the Makefile say is so."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -61,7 +62,12 @@ def test_the_readmes_rows_can_be_read(tmp_path):
 )
 def test_make_train_hands_its_variables_on(variables, flags):
     commands = make("-n", "-o", ".venv/.run", "train", *variables).splitlines()
-    assert commands[-1].split() == [".venv/bin/python", "run_ner.py", *flags.split()]
+    assert shlex.split(commands[-1]) == [".venv/bin/python", "run_ner.py", *flags.split()]
+
+
+def test_make_leaves_patterns_of_files_to_the_recipe():
+    *_, command = make("-n", "-o", ".venv/.run", "audit", "TRAIN_FILE=part-*.csv", "TEST_FILE=my test.csv").splitlines()
+    assert command.endswith("-m ner_data.audit --train_file 'part-*.csv'  --test_file 'my test.csv' ")
 
 
 def test_ci_runs_the_readmes_test_command():

@@ -26,6 +26,8 @@ from ner_data.sentences import Words, is_empty
 from ner_data.text_file import counted, line_of, read_text, shown
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+SENTENCE_IDS = ("sent_id", "sent", "id", "sid")  # names of the id column that are not like the usual one
+LONGEST = 500  # words of a sentence that is believed where nothing in the file separates sentences
 BLOCK = 1 << 22  # bytes
 QUOTE, LF, CR = ord('"'), ord("\n"), ord("\r")
 
@@ -126,12 +128,18 @@ def words_of_rows(path, tokens, tags, ids, blank, lines, groups=None):
     """Rows, some of them blank -> `Words`; with `ids` None, the blank rows separate the sentences.
 
     tokens, tags, ids, groups: (rows,) string; blank: (rows,) bool; lines: (rows,) int64.
-    Raises InputError when the first row has no sentence id, an id comes back later, or a sentence has no group or two.
+    Raises InputError when the first row has no sentence id, an id comes back later, a sentence has no group or two, or
+    nothing separates the sentences.
     """
     kept = np.flatnonzero(~blank)
     lines = lines[kept]
     if ids is None:
         starts = np.flatnonzero(np.diff(kept, prepend=-2) > 1)
+        if len(starts) == 1 and len(kept) > LONGEST:
+            raise InputError(
+                f"{path}:{lines[0]}: neither a column of sentence ids nor a blank line, so {len(kept):,} words would be"
+                " one sentence, name the column with --sentence_column, or put a blank line between sentences"
+            )
     else:
         starts = _starts_by_id(path, ids.take(pa.array(kept)), lines)
     if groups is not None:
@@ -213,6 +221,8 @@ def _check_header(place, names, columns):
             continue
         rest = [other for other in names if other not in columns]
         nearest = _nearest(name, rest)
+        if flag == "--sentence_column":
+            nearest = nearest or next((other for other in rest if other.lower() in SENTENCE_IDS), None)
         if flag == "--sentence_column" and name == Columns().sentence and not nearest:
             continue
         found = ", ".join(shown(other, 40) for other in names[:12]) + ", ..." * (len(names) > 12)
