@@ -152,7 +152,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     from ner_eval.recognizer import store_settings
     from ner_eval.results import save_results
     from ner_eval.score import ComputeMetrics, score
-    from ner_model.batching import WindowCollator, count_labelled, say_batches
+    from ner_model.batching import WindowCollator, count_labelled, rounding, say_batches
     from ner_model.early_stopping import early_stopping
     from ner_model.encoding import encode_once
     from ner_model.trainable import choose_weights, describe_way, merge_lora
@@ -183,11 +183,12 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     # 6 encode
     length = subword_limit(tokenizer, model, recipe.max_length, say)
     encoded, windows = encode_once(tables, tokenizer, names, length, recipe.stride)
-    collator = WindowCollator(tokenizer)
+    multiple = rounding(args, model.config)
+    collator = WindowCollator(tokenizer, pad_to_multiple_of=multiple)
     for split, part in encoded.items():
         say_encoded(split, part, count_labelled(windows[split], collator), say)
     say_first_sentence(tables["train"], encoded["train"], tokenizer, names, say)
-    say_batches(windows["train"], args, say)
+    say_batches(windows["train"], args, multiple, say)
 
     # 7 assemble
     trainer = NerTrainer(

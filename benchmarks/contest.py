@@ -17,7 +17,7 @@ from benchmarks.peers import AfterStep, Job, OwnLoop, Stock
 from ner_eval.score import ComputeMetrics, score
 from ner_eval.span_counts import shared_ids, span_scores
 from ner_model.arguments import training_arguments
-from ner_model.batching import WindowCollator
+from ner_model.batching import WindowCollator, rounding
 from ner_model.encoding import encode_once
 from ner_model.load import load_model, load_tokenizer, subword_limit
 from ner_model.trainer import NerTrainer, WordLoss
@@ -58,7 +58,7 @@ class Ours:
             train_dataset=self.windows["train"].select_columns(["input_ids", "labels"]),
             eval_dataset=self.windows["validation"],
             processing_class=tokenizer,
-            data_collator=WindowCollator(tokenizer),
+            data_collator=WindowCollator(tokenizer, pad_to_multiple_of=rounding(args, model.config)),
             compute_loss_func=WordLoss(args.label_smoothing_factor),
             compute_metrics=ComputeMetrics(job.names, DECODING),
             callbacks=[AfterStep(job.after_step)] if job.after_step else None,

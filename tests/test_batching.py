@@ -1,6 +1,7 @@
 """Batches: the collator against its parent, and the order of windows."""
 
 import pickle
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -11,8 +12,17 @@ import transformers
 from transformers import DataCollatorForTokenClassification
 
 from ner_data.labels import IGNORED
-from ner_model.batching import LengthBuckets, LongestFirst, WindowCollator, WindowRows, count_labelled, say_batches
-from ner_model.load import load_tokenizer
+from ner_model.batching import (
+    LengthBuckets,
+    LongestFirst,
+    WindowCollator,
+    WindowRows,
+    count_labelled,
+    rounding,
+    say_batches,
+)
+from ner_model.load import load_model, load_tokenizer
+from ner_model.trainer import WordLoss
 
 
 def windows(lengths, seed=0):
@@ -45,6 +55,38 @@ def test_rows_of_a_file_give_the_batch_of_the_data_set(bert_dir, tmp_path):
     oracle = DataCollatorForTokenClassification(tokenizer)([dict(rows[k]) for k in (3, 0, 2)])
     for name in ("input_ids", "attention_mask", "labels"):
         assert torch.equal(mine[name], oracle[name]) and mine[name].dtype == oracle[name].dtype
+
+
+def test_batches_are_rounded_up_for_narrow_encoders_in_bf16_on_a_cpu():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    for bf16, device, width, multiple in (
+        *((True, cpu, 256, 4), (True, cpu, 64, 4), (True, cpu, 257, 1), (True, gpu, 256, 1), (False, cpu, 256, 1)),
+        (True, cpu, None, 1),
+    ):
+        config = SimpleNamespace(**({} if width is None else {"hidden_size": width}))
+        assert rounding(SimpleNamespace(bf16=bf16, device=device), config) == multiple
+
+
+def test_rounding_stops_where_the_model_does(bert_dir):
+    tokenizer = load_tokenizer(bert_dir, [])
+    tokenizer.model_max_length = 11
+    collator = WindowCollator(tokenizer, pad_to_multiple_of=4)
+    for lengths, expected in (([5, 3], 8), ([8, 3], 8), ([9], 11), ([11], 11)):
+        assert collator(windows(lengths))["input_ids"].shape == (len(lengths), expected)
+
+
+def test_rounding_changes_neither_loss_nor_gradients(bert_dir):
+    tokenizer, rows = load_tokenizer(bert_dir, []), windows([5, 2, 7])
+    model = load_model(bert_dir, tokenizer, [f"l{k}" for k in range(10)], keep_head=False).eval()
+    found = []
+    for multiple in (1, 4):
+        batch = WindowCollator(tokenizer, pad_to_multiple_of=multiple)(rows)
+        labels = batch.pop("labels")
+        loss = WordLoss()(model(**batch), labels)
+        model.zero_grad()
+        loss.backward()
+        found.append((loss.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
 
 
 def test_the_collator_carries_where_a_window_is_from(bert_dir):
@@ -129,14 +171,16 @@ def test_the_share_of_padding():
     buckets = LengthBuckets(np.array([4, 1, 2, 4, 3]), batch_size=2, seed=0)
     assert sorted(buckets.lengths[batch].tolist() for batch in buckets.batches()) == [[1, 2], [3, 4], [4]]
     assert buckets.padding() == pytest.approx(1 - 14 / 16)
+    assert buckets.padding(3) == pytest.approx(1 - 14 / (2 * 3 + 2 * 6 + 6))
 
 
 def test_batches_are_said(tmp_path):
     data = datasets.Dataset.from_list(windows([4, 1, 2, 4, 3]))
     args = transformers.TrainingArguments(output_dir=str(tmp_path), per_device_train_batch_size=2, use_cpu=True)
     said = []
-    say_batches(data, args, said.append)
-    assert said == ["batches: 3 of 2 windows, 12.5% padding"]
+    say_batches(data, args, say=said.append)
+    say_batches(data, args, 4, said.append)
+    assert said == ["batches: 3 of 2 windows, 12.5% padding", "batches: 3 of 2 windows, 30.0% padding"]
 
 
 def test_buckets_waste_little_padding():
