@@ -4,10 +4,11 @@ ARGS ?=
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-# in quotes: a pattern for several files is the recipe's to read, not the shell's
-FILES = $(if $(TRAIN_FILE),--train_file '$(TRAIN_FILE)') $(if $(VALIDATION_FILE),--validation_file '$(VALIDATION_FILE)') \
-	$(if $(TEST_FILE),--test_file '$(TEST_FILE)')
-OUTPUT = $(if $(OUTPUT_DIR),--output_dir '$(OUTPUT_DIR)')
+# a flag with a path, if there is one; in quotes: a pattern for several files is the recipe's to read, not the shell's
+PATH_FLAG = $(if $(2),$(1) '$(patsubst ~/%,$(HOME)/%,$(2))')
+FILES = $(call PATH_FLAG,--train_file,$(TRAIN_FILE)) $(call PATH_FLAG,--validation_file,$(VALIDATION_FILE)) \
+	$(call PATH_FLAG,--test_file,$(TEST_FILE))
+OUTPUT = $(call PATH_FLAG,--output_dir,$(OUTPUT_DIR))
 
 .PHONY: help train test soak predict push audit score compare report suspects sample pretrain baselines results lint clean
 .DEFAULT_GOAL := help
@@ -44,7 +45,7 @@ report: $(VENV)/.run ## make the report of a finished run again: make report ARG
 	$(PY) -m ner_eval.report $(ARGS)
 
 suspects: $(VENV)/.run ## list annotations that the model contradicts: make suspects TRAIN_FILE=... ARGS="--folds 3"
-	$(PY) -m ner_eval.suspects --model $(MODEL) $(if $(TRAIN_FILE),--train_file '$(TRAIN_FILE)') $(ARGS)
+	$(PY) -m ner_eval.suspects --model $(MODEL) $(call PATH_FLAG,--train_file,$(TRAIN_FILE)) $(ARGS)
 
 sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
 	$(PY) -m ner_data.sample

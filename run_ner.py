@@ -134,7 +134,7 @@ def main(argv=None):
         recipe.hub_model_id = check_login(recipe.hub_model_id, recipe.hub_token)
 
     # 5 to 9; from here on torch is imported, and no fault of a file or of a flag of ours is left to find
-    width = config.get("hidden_size")
+    width = config.get("hidden_size", config.get("dim"))  # DistilBERT's name for it
     output_dir = fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files, audit, say)
 
     # 10 publish

@@ -77,7 +77,8 @@ def _results(path, written):
         systems = {name: (scores, scores["seconds"]) for name, scores in written["baselines"].items()}
     else:
         split, training = "test" if written["test"] else "validation", written["training"]
-        systems = {written["model"]: (written[split], training["seconds"])}
+        seconds = None if training.get("resumed_at") else training["seconds"]  # those of its last part
+        systems = {written["model"]: (written[split], seconds)}
     files = written["files"]  # empty for a data set of the Hub, and then nobody knows whether it has its own test part
     part = ", split off by seed" if files and split not in files else ""
     return [

@@ -402,7 +402,7 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
         "Data": dataset,
         "Labels": ", ".join(map(str, labels)) if labels else None,
         "Way of training": training.get("way"),
-        "Epochs": training.get("epochs"),
+        "Epochs": training.get("epochs_trained", training.get("epochs")),
         "Learning rate": training.get("learning_rate"),
         "Batch size": training.get("batch_size"),
         "Precision of the arithmetic": training.get("precision"),

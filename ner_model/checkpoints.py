@@ -18,6 +18,7 @@ from ner_data import InputError
 MANIFEST = "manifest.json"
 UNFINISHED = "_saving"  # neither Trainer's rotation (checkpoint-*) nor its push (which leaves out _*) looks at it
 SET_ASIDE = "_aside-"
+CHECKPOINT = r"checkpoint-(\d+)"
 
 
 class TrainingStopped(Exception):
@@ -46,8 +47,12 @@ def check_output_dir(output_dir, overwrite, resume, say=print):
     if output_dir is not None and os.path.exists(output_dir):
         if not os.path.isdir(output_dir):
             raise InputError(f"--output_dir {output_dir}: is a file; give a directory")
-        here = os.path.realpath(output_dir)
-        goes_on = resume and (resume.lower() == "true" or os.path.dirname(os.path.realpath(resume)) == here)
+        place, name = os.path.split(os.path.realpath(resume or ""))
+        if place == os.path.realpath(output_dir) and re.fullmatch(CHECKPOINT, name):
+            resume = os.path.join(output_dir, name)  # one way to write it, whatever links lead there
+            goes_on = True
+        else:
+            goes_on = resume and resume.lower() == "true"
         if os.listdir(output_dir) and not overwrite and not goes_on:
             raise InputError(
                 f"--output_dir {output_dir}: is not empty; give another, --resume_from_checkpoint to go on with the run"
@@ -276,7 +281,7 @@ def checkpoints(output_dir):
     """The `checkpoint-NUMBER` directories in a directory, oldest first; none if it does not exist."""
     found = []
     for name in os.listdir(output_dir) if os.path.isdir(output_dir) else []:
-        if match := re.fullmatch(r"checkpoint-(\d+)", name):
+        if match := re.fullmatch(CHECKPOINT, name):
             found.append((int(match[1]), os.path.join(output_dir, name)))
     return [path for _, path in sorted(found)]
 

@@ -1,9 +1,11 @@
 """What ends a training early: a signal, memory that runs out, a loss that is no number."""
 
+import atexit
 import collections
 import contextlib
 import itertools
 import math
+import multiprocessing.util  # before `_kill_workers` is registered: what is registered last runs first
 import os
 import signal
 import sys
@@ -32,6 +34,7 @@ class Signals:
     def catch(self):
         """For the main thread of a command line, before anything that takes long."""
         self.process = os.getpid()
+        atexit.register(_kill_workers)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle)
 
@@ -73,9 +76,22 @@ signals = Signals()
 
 
 def ignore_signals(worker=None):
-    """For a loader's workers: what is sent to the whole process group is the trainer's to answer, and it needs them."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    """For a loader's workers: what is sent to the whole process group is the trainer's to answer, and it needs them.
+
+    Where nobody answers (`signals.catch` was not called), signals do what they always do.
+    """
+    if signals.process is not None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _kill_workers():
+    """At the exit, before multiprocessing's own: that sends SIGTERM, which they ignore, and waits for them."""
+    workers = multiprocessing.active_children()
+    if workers and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would raise an error at each end
+    for worker in workers:
+        worker.kill()
 
 
 class EvaluationLeft(Exception):

@@ -375,6 +375,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     for module in dropouts:  # the text is seen a few times only: nothing to regularise
         module.p = 0.0
     trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows, processing_class=tokenizer)
+    trainer.place_of = lambda k: f"row {k % len(train)}"
     trainer.optimizer = MuonAdamW(model, args)
     budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
     trainer.lr_scheduler = schedule = BudgetSchedule(trainer.optimizer, **budget)

@@ -56,7 +56,7 @@ class PackedRows(torch.utils.data.Dataset):
     mask token, 10% random subwords, 10% stay (Devlin et al. 2019).
 
     Item `k` is row `k % len(self)` in epoch `k // len(self)`, so an item depends on nothing but seed and number, and a
-    resumed run masks the same words. `Epochs` draws the numbers.
+    resumed run masks the same words. `RowBatches` draws the numbers.
 
     Args:
         subwords: `Subwords`.
@@ -174,7 +174,9 @@ class RowBatches(torch.utils.data.Sampler):
 
     def __init__(self, rows, batch_size, seed, process=0, processes=1):
         if rows < processes:
-            raise InputError(f"--text: {counted(rows, 'row')} of subwords for {processes} processes; give more text")
+            raise InputError(
+                f"--text, --train_file: {counted(rows, 'row')} of subwords for {processes} processes; give more text"
+            )
         self.rows, self.batch_size, self.seed = rows, batch_size, seed
         self.process, self.processes, self.epoch = process, processes, 0
 

@@ -38,6 +38,10 @@ OWNED = {
         for name in ("eval_strategy", "eval_steps", "eval_on_start", "do_train", "do_eval", "do_predict")
     },
     **{name: "the newest checkpoint is the result" for name in ("load_best_model_at_end", "metric_for_best_model")},
+    "data_seed": "--seed decides the order of rows and the masks",
+    "optim_target_modules": "Muon for the matrices of the layers, AdamW for the rest",
+    "eval_delay": ONE_MEASURE,
+    "greater_is_better": "the newest checkpoint is the result",
     "label_smoothing_factor": "the loss is the cross-entropy of masked subwords",
     "train_sampling_strategy": "rows are packed, all of one length",
     "push_to_hub": "upload the directory that it writes: hf upload",
@@ -94,7 +98,7 @@ def parse(argv):
     flags, reading, rest = parser.parse_args_into_dataclasses(
         argv, return_remaining_strings=True, look_for_args_file=False
     )
-    check_flags(rest, [f.name for f in fields(Pretraining)], OWNED)
+    check_flags(rest, [*(f.name for f in fields(Pretraining)), *reading_of(reading)], OWNED)
     if bool(flags.text) == bool(flags.train_file):
         raise InputError("--text: give plain text files, or --train_file with labelled words, not both")
     if flags.output_dir is None:

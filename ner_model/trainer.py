@@ -182,7 +182,8 @@ class EpochRows(ProgressCallback):
 def training_facts(trainer):
     """How a finished training went: a dict for metrics.json, memory left out.
 
-    `seconds` and `train_loss` are of this process's steps alone, those after `resumed_at` where it was resumed.
+    `epochs` is what was asked for, `epochs_trained` what it came to. `seconds` and `train_loss` are of this process's
+    steps alone, those after `resumed_at` where it was resumed.
     """
     args, state = trainer.args, trainer.state
     epoch = state.epoch or 0
@@ -194,7 +195,8 @@ def training_facts(trainer):
         hardware = f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
     best = [e["epoch"] for e in state.log_history if e.get("eval_f1") is not None and e["eval_f1"] == state.best_metric]
     return {
-        "epochs": int(epoch) if epoch == int(epoch) else round(epoch, 2),
+        "epochs": args.num_train_epochs,
+        "epochs_trained": int(epoch) if epoch == int(epoch) else round(epoch, 2),
         "steps": state.global_step,
         "resumed_at": trainer.begun_at or None,
         "best_epoch": best[0] if best else None,

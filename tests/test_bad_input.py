@@ -32,8 +32,6 @@ DAMAGED_CSV = {
     "id column by another name": ("a.csv", "sentence_id,Word,Tag\n1,Ada,O\n", 1,
                                   "no column 'Sentence #', there are 'sentence_id', 'Word', 'Tag', "
                                   "set --sentence_column 'sentence_id'"),
-    "id column by a short name": ("a.csv", "ID,Word,Tag\n1,Ada,O\n", 1,
-                                 "no column 'Sentence #', there are 'ID', 'Word', 'Tag', set --sentence_column 'ID'"),
     "nothing separates the sentences": ("a.csv", "doc,Word,Tag\n" + "1,Ada,O\n" * 501, 2,
                                         "neither a column of sentence ids nor a blank line, so 501 words would be"),
     "two columns of one name": ("a.csv", "Sentence #,Word,Word,Tag\n1,Ada,Ada,O\n", 1,

@@ -167,7 +167,11 @@ def test_a_checkpoint_of_another_directory_does_not_open_this_one(run, tmp_path)
     assert check_output_dir(str(run), True, checkpoint) == checkpoint
     assert check_output_dir(str(tmp_path / "new"), False, checkpoint) == checkpoint
     (tmp_path / "link").symlink_to(other)
-    assert check_output_dir(str(tmp_path / "link"), False, checkpoint + "/") == checkpoint + "/"
+    assert check_output_dir(str(tmp_path / "link"), False, checkpoint + "/") == str(tmp_path / "link" / "checkpoint-9")
+    (run / "checkpoint-9").rename(run / "_aside-checkpoint-9")
+    with pytest.raises(InputError, match="run: is not empty; give another"):  # or checkpoint-6 would be cleared away
+        check_output_dir(str(run), False, str(run / "_aside-checkpoint-9"))
+    (run / "_aside-checkpoint-9").rename(run / "checkpoint-9")
     lines = []
     clear_checkpoints(str(run), checkpoint, lines.append)
     assert lines == [f"--overwrite_output_dir: removed 2 checkpoints of an earlier run from {run}"]

@@ -74,6 +74,20 @@ def test_a_signal_that_the_workers_get_too(name, event, step, forked, whole, tmp
     assert weights(tmp_path) == whole[1]
 
 
+def test_workers_that_ignore_signals_do_not_keep_a_failed_run():
+    """An error that nobody catches keeps the loader alive; multiprocessing would wait for its worker for ever."""
+    code = (
+        "from torch.utils.data import DataLoader\n"
+        "from ner_model.interruptions import ignore_signals, signals\n"
+        "signals.catch()\n"
+        "batches = iter(DataLoader(range(100), num_workers=1, worker_init_fn=ignore_signals))\n"
+        "next(batches)\n"
+        "raise RuntimeError('no device')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert run.returncode == 1 and run.stderr.strip().endswith("RuntimeError: no device")
+
+
 def test_ended_again_and_again(forked, whole, tmp_path):
     """Also in an evaluation that the run before had left already."""
     endings = [("on_step_begin", 1), ("on_prediction_step", 3), ("on_prediction_step", 3), ("on_step_end", 7)]

@@ -125,7 +125,7 @@ def test_every_row_once_per_epoch_in_a_new_order(rows, processes):
 
 
 def test_a_text_with_fewer_rows_than_processes_is_refused():
-    with pytest.raises(InputError, match="--text: 2 rows of subwords for 3 processes; give more text"):
+    with pytest.raises(InputError, match="--text, --train_file: 2 rows of subwords for 3 processes; give more text"):
         RowBatches(2, 8, 0, 0, 3)
 
 

@@ -56,4 +56,4 @@ def test_exports(words, monkeypatch):
 
 def test_without_them_the_error_names_one(words, capsys):
     assert onnx_export.main(["--model", "x", "--int8", "--test_file", words]) == 2
-    assert "set --sentence_column 'sid'" in capsys.readouterr().err
+    assert "name it with --word_column" in capsys.readouterr().err

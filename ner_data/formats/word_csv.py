@@ -26,7 +26,6 @@ from ner_data.sentences import Words, is_empty
 from ner_data.text_file import counted, line_of, read_text, shown
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-SENTENCE_IDS = ("sent_id", "sent", "id", "sid")  # names of the id column that are not like the usual one
 LONGEST = 500  # words of a sentence that is believed where nothing in the file separates sentences
 BLOCK = 1 << 22  # bytes
 QUOTE, LF, CR = ord('"'), ord("\n"), ord("\r")
@@ -221,8 +220,6 @@ def _check_header(place, names, columns):
             continue
         rest = [other for other in names if other not in columns]
         nearest = _nearest(name, rest)
-        if flag == "--sentence_column":
-            nearest = nearest or next((other for other in rest if other.lower() in SENTENCE_IDS), None)
         if flag == "--sentence_column" and name == Columns().sentence and not nearest:
             continue
         found = ", ".join(shown(other, 40) for other in names[:12]) + ", ..." * (len(names) > 12)
