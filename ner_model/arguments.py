@@ -9,11 +9,11 @@ import re
 import sys
 
 from ner_data import InputError
+from ner_model.load import SMALL
 
 CLASS_WEIGHTS = ("none", "balanced")
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 BATCH_SIZE, ENOUGH_STEPS, MOST_EPOCHS = 32, 400, 30
-SMALL = 256  # an encoder as narrow as this or narrower, such as mini, wants a higher learning rate and more epochs
 OWNED = {
     "do_train": "the recipe always trains",
     "do_eval": "the recipe always evaluates",

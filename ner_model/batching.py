@@ -9,8 +9,8 @@ from accelerate.data_loader import prepare_data_loader
 from transformers import DataCollatorForTokenClassification
 
 from ner_data.labels import IGNORED
-from ner_model.arguments import SMALL
 from ner_model.interruptions import ignore_signals
+from ner_model.load import SMALL
 
 
 class WindowRows:
@@ -145,7 +145,7 @@ def rounding(args, config):
 
     Args:
         args: `transformers.TrainingArguments`.
-        config: of the model; its `hidden_size` is compared with `ner_model.arguments.SMALL`.
+        config: of the model; its `hidden_size` is compared with `ner_model.load.SMALL`.
     """
     narrow = getattr(config, "hidden_size", math.inf) <= SMALL
     return 4 if narrow and args.bf16 and args.device.type == "cpu" else 1

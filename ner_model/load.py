@@ -10,6 +10,7 @@ from ner_data import InputError
 from ner_data.bundled import model_path
 
 SCRATCH = "scratch"
+SMALL = 256  # an encoder as narrow as this or narrower, such as mini, wants a higher learning rate and more epochs
 NO_LIMIT = 512  # subwords in a window where neither model nor tokenizer names a limit
 TRUST = "give --trust_remote_code if you trust who made it"
 
