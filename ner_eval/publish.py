@@ -27,7 +27,6 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.utils import validate_repo_id
 
 from ner_data import InputError
-from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_eval.card import address_card
 from ner_eval.onnx_runtime import MODEL, check_weights
 
@@ -268,6 +267,7 @@ def _check_onnx(options):
     if not (options.onnx or options.onnx_int8):
         return check_weights(options.model)
     from ner_data.read import read_sentences
+    from ner_data.reading_flags import reading_of
     from ner_eval.onnx_export import check_packages
 
     check_packages()
@@ -288,6 +288,8 @@ def _add_onnx(options, sentences):
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    from ner_data.reading_flags import add_reading_flags  # pandas comes with it
+
     parser = _Arguments(prog="python -m ner_eval.publish", description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--model", required=True, help="directory of a saved model")
     parser.add_argument("--hub_model_id", required=True, help="where to publish it: user/name")
