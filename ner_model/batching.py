@@ -139,7 +139,7 @@ def rounding(args, config):
     a CPU, else 1.
 
     oneDNN, which multiplies there, keeps compiled kernels for each shape it has seen. Fewer shapes are less memory:
-    `mini`, 200 steps of 32 GMB sentences on two cores, 1,920 to 1,940 MiB at the peak without, 1,410 to 1,490 with. The
+    `mini`, 200 steps of 32 GMB sentences on two cores, 1,921 to 1,936 MiB at the peak without, 1,485 to 1,489 with. The
     padding is 7.5% in place of 2.8%, but the seconds differed by less than those of two runs alike (21 to 25). A wide
     encoder would pay for it.
 

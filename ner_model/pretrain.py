@@ -28,28 +28,28 @@ from ner_model.interruptions import signals
 from ner_model.load import SCRATCH, read_config
 
 PROGRAM = "python -m ner_model.pretrain"
-BUDGET = "the rate rises and falls with the budget, --minutes or --max_steps"
-ONE_MEASURE = "perplexity is measured once, at the end"
-OWNED = {
-    **{name: BUDGET for name in ("num_train_epochs", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")},
-    **{name: "Muon for the matrices of the layers, AdamW for the rest" for name in ("optim", "optim_args")},
-    **{
-        name: ONE_MEASURE
-        for name in ("eval_strategy", "eval_steps", "eval_on_start", "do_train", "do_eval", "do_predict")
-    },
-    **{name: "the newest checkpoint is the result" for name in ("load_best_model_at_end", "metric_for_best_model")},
-    "data_seed": "--seed decides the order of rows and the masks",
-    "optim_target_modules": "Muon for the matrices of the layers, AdamW for the rest",
-    "eval_delay": ONE_MEASURE,
-    "greater_is_better": "the newest checkpoint is the result",
-    "label_smoothing_factor": "the loss is the cross-entropy of masked subwords",
-    "train_sampling_strategy": "rows are packed, all of one length",
-    "push_to_hub": "upload the directory that it writes: hf upload",
-    **{name: RECIPE_OWNED[name] for name in ("remove_unused_columns", "label_names", "ignore_data_skip")},
-    **{name: RECIPE_OWNED[name] for name in ("average_tokens_across_devices", "logging_nan_inf_filter")},
-    "dataloader_drop_last": "every row is trained on",
-    "enable_jit_checkpoint": RECIPE_OWNED["enable_jit_checkpoint"],
+REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the reason
+    "the rate rises and falls with the budget, --minutes or --max_steps": (
+        *("num_train_epochs", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps"),
+    ),
+    "Muon for the matrices of the layers, AdamW for the rest": ("optim", "optim_args", "optim_target_modules"),
+    "perplexity is measured once, at the end": (
+        *("eval_strategy", "eval_steps", "eval_on_start", "eval_delay", "do_eval", "do_predict"),
+    ),
+    "the newest checkpoint is the result": ("load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
+    "--seed decides the order of rows and the masks": ("data_seed",),
+    "the loss is the cross-entropy of masked subwords": ("label_smoothing_factor",),
+    "rows are packed, all of one length": ("train_sampling_strategy",),
+    "every row is trained on": ("dataloader_drop_last",),
+    "the program always trains": ("do_train",),
+    "upload the directory that it writes: hf upload": ("push_to_hub",),
 }
+AS_IN_THE_RECIPE = (
+    *("remove_unused_columns", "label_names", "ignore_data_skip", "average_tokens_across_devices"),
+    *("logging_nan_inf_filter", "enable_jit_checkpoint"),
+)
+OWNED = {name: reason for reason, names in REASONS.items() for name in names}
+OWNED |= {name: RECIPE_OWNED[name] for name in AS_IN_THE_RECIPE}
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 
 
