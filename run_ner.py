@@ -152,6 +152,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     from ner_eval.recognizer import store_settings
     from ner_eval.results import save_results
     from ner_eval.score import ComputeMetrics, score
+    from ner_eval.transitions import choose_transitions
     from ner_model.batching import WindowCollator, count_labelled, rounding, say_batches
     from ner_model.early_stopping import early_stopping
     from ner_model.encoding import encode_once
@@ -211,11 +212,12 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
 
     # 9 score
     merge_lora(trainer)
-    scored = {}
-    for split in list(windows)[1:]:
-        prediction = trainer.predict(windows[split])
-        scored[split] = score(prediction, names, recipe.decoding, sentences=tables[split], training=tables["train"])
-    store_settings(model.config, train_words.elements(), recipe.decoding, length, recipe.stride)
+    found = {split: trainer.predict(windows[split]) for split in list(windows)[1:]}
+    transitions = choose_transitions(found["validation"], tables["train"], names, recipe.decoding, say)
+    scored, known = {}, {"decoding": recipe.decoding, "transitions": transitions, "training": tables["train"]}
+    for split, prediction in found.items():
+        scored[split] = score(prediction, names, sentences=tables[split], **known)
+    store_settings(model.config, train_words.elements(), recipe.decoding, transitions, length, recipe.stride)
     save_model(trainer, args.output_dir)
     if MAIN_PROCESS:
         save_results(

@@ -226,6 +226,8 @@ def _reads(scores: dict, split: str, settings: dict) -> list[str]:
         lines.append(f"Words ({_text(rule)}){_after(WORDS.get(str(rule)))}.")
     if decoding is not None:
         effect = f" Against argmax, this changed {changed:,} words of the {split} split." if changed is not None else ""
+        if weight := scores.get("transition_weight"):
+            effect = f" Which tag followed which in training has the weight {weight}, chosen on validation.{effect}"
         lines.append(f"Decoding ({_text(decoding)}){_after(DECODING.get(str(decoding)))}.{effect}")
     if length is not None:
         context = f", with {_text(stride)} words of context on each side of a join" if stride is not None else ""

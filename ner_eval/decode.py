@@ -7,13 +7,14 @@ bundled corpus 1 x 256 0.4457 and 0.5096. The weaker the model, the more it gain
 
 import numpy as np
 
-from ner_eval.span_counts import BEGIN, INSIDE, goes_on, label_parts
+from ner_eval.span_counts import INSIDE, goes_on, label_parts
 
 DECODINGS = ("argmax", "viterbi")
 LEAST = -1e30  # stands for the logarithm of 0: sums of it stay finite, and above what is not allowed at all
+AT_ONCE = 2**22  # sentences x labels x labels that are searched side by side
 
 
-def decode(rows, offsets, names, decoding="argmax"):
+def decode(rows, offsets, names, decoding="argmax", transitions=None):
     """The labels of words by one of `DECODINGS`.
 
     Args:
@@ -21,6 +22,7 @@ def decode(rows, offsets, names, decoding="argmax"):
         offsets: int array (sentences + 1,), where each sentence begins among the words.
         names: label names.
         decoding: one of `DECODINGS`.
+        transitions: `ner_eval.transitions.Transitions` for "viterbi", or None.
 
     Returns:
         int array (words,), label ids.
@@ -30,7 +32,9 @@ def decode(rows, offsets, names, decoding="argmax"):
     """
     if decoding not in DECODINGS:
         raise ValueError(f"decoding {decoding!r} is not one of {', '.join(DECODINGS)}")
-    return argmax(rows) if decoding == "argmax" else viterbi(rows, offsets, names)
+    if decoding == "argmax":
+        return argmax(rows)
+    return viterbi(rows, offsets, names, transitions.scores if transitions else None)
 
 
 def argmax(rows):
@@ -45,16 +49,27 @@ def argmax(rows):
     return rows.argmax(axis=1)
 
 
-def viterbi(rows, offsets, names):
-    """The best labels of each sentence among those that are legal in BIO: I-x only after B-x or I-x.
+def legal(names):
+    """Which label may follow which in BIO: bool array (labels + 1, labels), the last row for the first word.
 
-    There are no transition scores, so where `argmax` is legal it is the answer, and only the other sentences are
-    searched (Viterbi 1967). Of paths with equal scores it takes the lowest label id, from the last word backwards.
+    An I-x may follow B-x and I-x, every other label any label.
+    """
+    parts = label_parts(names)
+    return (parts.kinds != INSIDE) | (np.append(parts.types, -1)[:, None] == parts.types)
+
+
+def viterbi(rows, offsets, names, transitions=None):
+    """The best labels of each sentence among those that are legal in BIO: I-x only after B-x or I-x (Viterbi 1967).
+
+    Without transition scores, where `argmax` is legal it is the answer, and only the other sentences are searched. Of
+    paths with equal scores it takes the lowest label id, from the last word backwards.
 
     Args:
         rows: float array (words, labels), log-probabilities.
         offsets: int array (sentences + 1,); empty sentences are fine.
         names: label names; B- or I- of a type may be missing.
+        transitions: float array (labels + 1, labels), what is added where the column's label follows the row's (the
+            last row: where it begins a sentence), -inf where that is not legal; or None.
 
     Returns:
         int array (words,), label ids. No illegal sequence, whatever the scores.
@@ -62,66 +77,46 @@ def viterbi(rows, offsets, names):
     Raises:
         ValueError: a sentence is to be searched and no label may begin it: all of them are I-.
     """
-    parts = label_parts(names)
-    ids = argmax(rows)
-    illegal = np.flatnonzero((parts.kinds[ids] == INSIDE) & ~goes_on(ids, offsets, parts))
-    if not len(illegal):
-        return ids
-    if (parts.kinds == INSIDE).all():
+    ids, lengths = argmax(rows), np.diff(offsets)
+    if transitions is None:
+        transitions = np.where(legal(names), 0.0, -np.inf)
+        parts = label_parts(names)
+        illegal = np.flatnonzero((parts.kinds[ids] == INSIDE) & ~goes_on(ids, offsets, parts))
+        sentences = np.unique(np.searchsorted(offsets, illegal, side="right") - 1)
+    else:
+        sentences = np.flatnonzero(lengths)
+    if len(sentences) and np.isneginf(transitions[-1]).all():
         raise ValueError(f"no label may begin a sentence: {', '.join(names)}")
-    sentences = np.unique(np.searchsorted(offsets, illegal, side="right") - 1)
-    lengths = np.diff(offsets)[sentences]
-    longest_first = np.argsort(-lengths, kind="stable")
-    begins, lengths = offsets[sentences[longest_first]], lengths[longest_first]
+    sentences = sentences[np.argsort(-lengths[sentences], kind="stable")]
+    size = max(1, AT_ONCE // len(names) ** 2)
+    for part in (sentences[k : k + size] for k in range(0, len(sentences), size)):
+        _search(rows, offsets[part], lengths[part], transitions, ids)
+    return ids
+
+
+def _search(rows, begins, lengths, transitions, ids):
+    """Step through the words of sentences side by side, and write their best labels into `ids`.
+
+    Args:
+        rows, transitions: as in `viterbi`.
+        begins, lengths: int arrays (sentences,), the longest first.
+        ids: int array (words,).
+    """
     running = np.searchsorted(-lengths, -np.arange(lengths[0]))  # sentences that have a word t, for every t
-    scores, before = _search(rows, begins, running, parts)
+    scores = _finite(rows[begins]) + transitions[-1]
+    to_each = transitions[:-1].T
+    before = [None]  # for every word t but the first, the label before each label, (running[t], labels)
+    for t, count in enumerate(running[1:], start=1):
+        ways = scores[:count, None, :] + to_each
+        before.append(ways.argmax(axis=2))
+        reached = np.take_along_axis(ways, before[t][..., None], axis=2)[..., 0]
+        scores[:count] = reached + _finite(rows[begins[:count] + t])
     labels = scores.argmax(axis=1)
     for t in range(len(running) - 1, 0, -1):
         count = running[t]
         ids[begins[:count] + t] = labels[:count]
         labels[:count] = before[t][np.arange(count), labels[:count]]
     ids[begins] = labels
-    return ids
-
-
-def _search(rows, begins, running, parts):
-    """Step through the words of sentences side by side.
-
-    Args:
-        rows: as in `viterbi`.
-        begins: int array (sentences,), longest sentence first.
-        running: int array (longest,), how many of them have a word t.
-        parts: `LabelParts`.
-
-    Returns:
-        float64 array (sentences, labels), the score of the best path to each label of a sentence's last word; and for
-        every step t but the first the label before, int16 array (running[t], labels).
-    """
-    is_inside = parts.kinds == INSIDE
-    inside, first, second = _ways_inside(parts)
-    scores = _finite(rows[begins])
-    scores[:, is_inside] = -np.inf
-    before = [None]
-    for t in range(1, len(running)):
-        last = scores[: running[t]]
-        best = last.argmax(axis=1)
-        label_before = np.repeat(best[:, None], last.shape[1], axis=1).astype(np.int16)
-        reached = np.repeat(last.max(axis=1)[:, None], last.shape[1], axis=1)
-        reached[:, is_inside] = -np.inf
-        takes_second = last[:, second] > last[:, first]
-        label_before[:, inside] = np.where(takes_second, second, first)
-        reached[:, inside] = np.where(takes_second, last[:, second], last[:, first])
-        before.append(label_before)
-        scores[: running[t]] = reached + _finite(rows[begins[: running[t]] + t])
-    return scores, before
-
-
-def _ways_inside(parts):
-    """The I- labels that have a B-, and the two labels that may stand before each, the lower id first."""
-    label = {(kind, type_): id_ for id_, (kind, type_) in enumerate(zip(parts.kinds, parts.types, strict=True))}
-    ways = [(id_, label.get((BEGIN, type_))) for (kind, type_), id_ in label.items() if kind == INSIDE]
-    ways = [(inside, min(inside, begin), max(inside, begin)) for inside, begin in ways if begin is not None]
-    return np.array(ways, np.int64).reshape(-1, 3).T
 
 
 def _finite(scores):

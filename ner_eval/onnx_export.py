@@ -23,7 +23,6 @@ from ner_data.bundled import bundled_corpus
 from ner_data.labels import label_ids, label_names, sentence_offsets
 from ner_data.read import read_sentences
 from ner_data.reading_flags import add_reading_flags, reading_of
-from ner_eval.decode import decode
 from ner_eval.onnx_runtime import MAX_LENGTH, MODEL, PIP, PRECISION, WEIGHTS_HASH, weights_hash
 from ner_eval.recognizer import Recognizer
 from ner_eval.span_counts import span_scores
@@ -186,7 +185,7 @@ def _check_f1(exact, directory, sentences, say):
 def f1_of(recognizer, sentences):
     """Strict micro F1 of a `Recognizer` on a labelled sentence table."""
     names, offsets = recognizer.settings.names, sentence_offsets(sentences)
-    ids = decode(recognizer.scores(sentences["tokens"].to_pylist()), offsets, names, recognizer.settings.decoding)
+    ids = recognizer.decode(recognizer.scores(sentences["tokens"].to_pylist()), offsets)
     return span_scores(label_ids(sentences, names), ids, offsets, names)["f1"]
 
 

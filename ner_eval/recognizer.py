@@ -6,7 +6,8 @@
     ner("Angela Merkel visited Paris.")["spans"]
 
 What is needed beside the weights stands in the model's config.json: `ner_words` (how text becomes words, a key of
-`word_rules.RULES`, "plain" if absent), `ner_decoding` ("argmax" if absent), `ner_max_length` and `ner_stride` (the
+`word_rules.RULES`, "plain" if absent), `ner_decoding` ("argmax" if absent), `ner_transitions`
+(`ner_eval.transitions`; none if absent), `ner_max_length` and `ner_stride` (the
 windows; the model's limit and 16 if absent). With runtime="onnx" torch is never imported.
 """
 
@@ -21,6 +22,7 @@ from ner_data.windows import encode, join_windows
 from ner_eval.calibration import entity_confidence
 from ner_eval.decode import DECODINGS, decode, tag_sentences
 from ner_eval.span_counts import find_spans, label_parts
+from ner_eval.transitions import Transitions, from_config, to_config
 from ner_eval.word_rules import RULES, fitting_rule, words_of
 from ner_model.load import read_config
 
@@ -45,6 +47,7 @@ class Settings(NamedTuple):
     decoding: str  # one of `decode.DECODINGS`
     max_length: int | None  # subwords in a window; None: the model's limit
     stride: int  # words of context on each side of a join
+    transitions: Transitions | None  # which tag follows which
 
 
 class Recognizer:
@@ -117,7 +120,7 @@ class Recognizer:
         if offsets[-1] == 0:
             return Labelled(*([[] for _ in sentences] for _ in Labelled._fields))
         rows = self.scores(sentences)
-        ids = decode(rows, offsets, self.settings.names, self.settings.decoding)
+        ids = self.decode(rows, offsets)
         probabilities = np.exp(rows[np.arange(len(ids)), ids].astype(np.float64)).round(6)
         found = find_spans(ids, offsets, self.parts)
         scores = entity_confidence(probabilities, found).round(6).tolist()
@@ -128,6 +131,11 @@ class Recognizer:
             spans[sentence].append((int(begin - first), int(end - first), self.parts.names[type_], score))
         confidence = [probabilities[a:b].tolist() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
         return Labelled(tag_sentences(ids, offsets, self.settings.names), confidence, spans)
+
+    def decode(self, rows, offsets):
+        """Label ids of words, as the model's config.json has it; arguments and result as for `ner_eval.decode`."""
+        settings = self.settings
+        return decode(rows, offsets, settings.names, settings.decoding, settings.transitions)
 
     def scores(self, sentences):
         """The log-probabilities of each word's labels.
@@ -173,17 +181,20 @@ class Recognizer:
         return rows, gold, *(windows[name].to_numpy()[batch] for name in ("sentence", "first_word"))
 
 
-def store_settings(config, train_words, decoding, max_length, stride):
+def store_settings(config, train_words, decoding, transitions, max_length, stride):
     """Write into a model's configuration how it was evaluated, for `read_settings` to find.
 
     Args:
         config: the model's `PreTrainedConfig`.
         train_words: iterable of strings, the words of the training sentences; the rule that fits them is stored.
         decoding: one of `ner_eval.decode.DECODINGS`.
+        transitions: `ner_eval.transitions.Transitions`, or None.
         max_length, stride: of the windows.
     """
     rule, _ = fitting_rule(train_words)
     config.update({"ner_words": rule, "ner_decoding": decoding, "ner_max_length": max_length, "ner_stride": stride})
+    names = [config.id2label[k] for k in range(len(config.id2label))]
+    config.ner_transitions = to_config(transitions, names)
 
 
 def read_settings(model, trust_remote_code=False):
@@ -209,6 +220,7 @@ def read_settings(model, trust_remote_code=False):
         config.get("ner_decoding", "argmax"),
         config.get("ner_max_length"),
         config.get("ner_stride", STRIDE),
+        _transitions(model, config, names),
     )
     for key, value, choices in (("words", settings.rule, RULES), ("decoding", settings.decoding, DECODINGS)):
         if value not in choices:
@@ -218,6 +230,17 @@ def read_settings(model, trust_remote_code=False):
         if type(value) is not int or value < least:
             raise InputError(f"--model {model}: ner_{key} in its config.json is {value!r}, not {least} or more")
     return settings
+
+
+def _transitions(model, config, names):
+    try:
+        return from_config(config.get("ner_transitions"), names)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        fault = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"--model {model}: ner_transitions in its config.json cannot be used ({fault}); take it out, or save the"
+            " model again"
+        ) from None
 
 
 def batches(windows, subwords):

@@ -218,7 +218,9 @@ def _facts(metrics):
     types = {name[2:] for name in metrics.get("labels") or () if name != "O"}
     rows += [("entity types", f"{len(types):,}")] if types else []
     scores = metrics.get("test") or metrics.get("validation") or {}
-    rows += [(name, scores[key]) for key, name in (("decoding", "decoding"), ("reading", "reading")) if key in scores]
+    rows += [
+        (key.replace("_", " "), scores[key]) for key in ("decoding", "transition_weight", "reading") if key in scores
+    ]
     if "words_changed" in scores:
         rows.append(("words changed by decoding", _count(scores["words_changed"])))
     return rows + [row for key, value in (metrics.get("training") or {}).items() for row in _flatten(key, value)]

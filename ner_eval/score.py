@@ -53,7 +53,16 @@ class Scored:
 
 
 def score(
-    prediction, names, decoding="argmax", *, sentences=None, training=None, resamples=RESAMPLES, seed=SEED, reach=1
+    prediction,
+    names,
+    decoding="argmax",
+    *,
+    transitions=None,
+    sentences=None,
+    training=None,
+    resamples=RESAMPLES,
+    seed=SEED,
+    reach=1,
 ):
     """Score what `NerTrainer` returned for a split.
 
@@ -61,6 +70,7 @@ def score(
         prediction: `predictions` and `label_ids` as `NerTrainer` describes them.
         names: label names.
         decoding: one of `ner_eval.decode.DECODINGS`.
+        transitions: `ner_eval.transitions.Transitions` for "viterbi", or None.
         sentences: the split's sentence table; with it come the `further_scores` that need the words.
         training: the training sentences' table, for the scores of seen and unseen surfaces.
         resamples, seed: of the intervals.
@@ -69,7 +79,8 @@ def score(
     Returns:
         `Scored`. `scores` holds strict micro `precision`, `recall`, `f1`, the same with `macro_`, `per_type`, word
         `accuracy`, `loss` (cross-entropy per word, in nats), `sentences`, `words`; with `sentences` also
-        `further_scores`, `decoding` and `words_changed`, the number of words whose label is not that of `argmax`.
+        `further_scores`, `decoding`, `transition_weight` and `words_changed`, the number of words whose label is not
+        that of `argmax`.
 
     Raises:
         ValueError: `sentences` are not as many words as were predicted; there is no such decoding.
@@ -77,7 +88,7 @@ def score(
     from ner_eval.seqeval_metric import StrictSeqeval  # `evaluate` imports torch, and the command line goes without
 
     rows, gold, offsets = join_windows(prediction.predictions, *zip(*prediction.label_ids, strict=True))
-    ids = decode(rows, offsets, names, decoding)
+    ids = decode(rows, offsets, names, decoding, transitions)
     gold_tags, predicted_tags = tag_sentences(gold, offsets, names), tag_sentences(ids, offsets, names)
     scores = StrictSeqeval(keep_in_memory=True).compute(predictions=predicted_tags, references=gold_tags)
     word = np.arange(len(gold))
@@ -98,6 +109,7 @@ def score(
             seed=seed,
         )
         scores["decoding"], scores["words_changed"] = decoding, int((ids != argmax(rows)).sum())
+        scores["transition_weight"] = transitions.weight if transitions else 0.0
     confidence = [probabilities[begin:end].tolist() for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
     return Scored(scores, gold_tags, predicted_tags, confidence)
 
@@ -225,7 +237,7 @@ def score_files(
         train_file: the training sentences, a file of any format, or None.
 
     Returns:
-        The `scores` of `score` without `loss`, `joins`, `decoding` and `words_changed`; with `reading` "conlleval" the
+        The `scores` of `score` without `loss`, `joins` and what tells of the decoding; with `reading` "conlleval" the
         headline figures and all others are of that reading.
 
     Raises:

@@ -83,7 +83,8 @@ def _further_notes(scores):
         )
         lines.append(f"accuracy beside joins of windows {beside}, elsewhere {others}")
     if "decoding" in scores:
-        lines.append(f"decoding: {scores['decoding']}, {scores['words_changed']} words other than by argmax")
+        weight = f", transitions {scores['transition_weight']}" if scores.get("transition_weight") else ""
+        lines.append(f"decoding: {scores['decoding']}{weight}, {scores['words_changed']} words other than by argmax")
     return lines
 
 

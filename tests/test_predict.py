@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from families import TEXT as FAMILY_TEXT
@@ -18,12 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import bench_predict
+from ner_data import InputError
 from ner_data.labels import flat
 from ner_data.read import read_sentences
 from ner_eval import predict as predicting
+from ner_eval.decode import decode, tag_sentences
 from ner_eval.predict import blocks, main
 from ner_eval.recognizer import Recognizer, character_spans, log_softmax, read_settings
 from ner_eval.records import Source
+from ner_eval.transitions import from_config
 from ner_eval.word_rules import RULES, fitting_rule, words_of
 from ner_model.load import load_model, load_tokenizer, subword_limit
 
@@ -193,12 +197,32 @@ def test_words_get_the_labels_of_the_model_itself(saved):
 def test_settings_come_from_the_config(bert_dir, saved, tmp_path):
     stored = {"ner_words": "plain", "ner_decoding": "viterbi", "ner_max_length": 20, "ner_stride": 3}
     directory = save_classifier(bert_dir, tmp_path, **stored)
-    assert read_settings(directory)[1:] == ("plain", "viterbi", 20, 3)
-    assert read_settings(saved)[1:] == ("treebank", "argmax", None, 16)
+    assert read_settings(directory)[1:] == ("plain", "viterbi", 20, 3, None)
+    assert read_settings(saved)[1:] == ("treebank", "argmax", None, 16, None)
     found = Recognizer(directory)
     assert found.max_length == 20
     tags = found(TEXT * 20)["tags"]
     assert all(tag[0] != "I" or before[1:] == tag[1:] for before, tag in zip(["O", *tags], tags, strict=False))
+
+
+def test_transitions_come_from_the_config(bert_dir, saved, tmp_path):
+    stored = {"weight": 50.0, "log_shares": {name: {"others": -9.0, "O": -0.01} for name in [*NAMES, ""]}}
+    stored["log_shares"]["B-per"] = {"others": -9.0, "I-per": -0.01}
+    found = Recognizer(save_classifier(bert_dir, tmp_path, ner_decoding="viterbi", ner_transitions=stored))
+    words = [TEXT.split()] * 2
+    rows, offsets = found.scores(words), np.arange(3) * len(words[0])
+    with_them = decode(rows, offsets, NAMES, "viterbi", from_config(stored, NAMES))
+    assert (with_them != decode(rows, offsets, NAMES, "viterbi")).any()
+    assert found.label(words).tags == tag_sentences(with_them, offsets, NAMES)
+
+
+@pytest.mark.parametrize(
+    "stored", [[], {"weight": 0.1}, {"weight": -1, "log_shares": {name: {"others": 0} for name in [*NAMES, ""]}}]
+)
+def test_transitions_that_cannot_be_used_are_refused(bert_dir, tmp_path, stored):
+    directory = save_classifier(bert_dir, tmp_path, ner_decoding="viterbi", ner_transitions=stored)
+    with pytest.raises(InputError, match="ner_transitions in its config.json cannot be used .*; take it out, or save"):
+        read_settings(directory)
 
 
 # files: every input and every output

@@ -13,6 +13,7 @@ from standin_hub import StandInHub
 
 import run_ner
 from ner_data import InputError
+from ner_eval.recognizer import Recognizer
 from ner_eval.score import score_files
 from ner_model.arguments import OWNED, training_flags
 
@@ -112,11 +113,21 @@ def test_scores_are_those_of_the_predictions(finished):
     assert "epoch  train loss" in out
 
 
+def test_the_saved_model_tags_as_it_was_evaluated(finished):
+    directory, out, _ = finished
+    config, metrics = (json.loads((directory / f"{name}.json").read_text()) for name in ("config", "metrics"))
+    weight = metrics["test"]["transition_weight"]
+    assert config["ner_decoding"] == "viterbi" and (config["ner_transitions"] or {"weight": 0.0})["weight"] == weight
+    assert f"decoding: which tag follows which in training has the weight {weight}, the best of 6 on validation" in out
+    sentences = lines_of(directory / "test_predictions.jsonl")
+    found = Recognizer(str(directory)).label([s["tokens"] for s in sentences])
+    assert found.tags == [s["predicted"] for s in sentences]
+
+
 def test_the_directory_is_a_plain_model(finished):
     directory, _, _ = finished
     names = {path.name for path in directory.iterdir() if path.is_file()}
     assert {"report.html", "errors.csv", "split.jsonl"} <= names
-    assert json.loads((directory / "config.json").read_text())["ner_decoding"] == "viterbi"
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "metrics.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl", ".part"))]
     serve = transformers.pipeline("token-classification", model=str(directory), aggregation_strategy="simple")

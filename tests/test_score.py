@@ -125,7 +125,7 @@ def test_further_scores_stand_beside_the_headline():
     assert {key: scores[key] for key in plain} == plain
     assert set(scores) - set(plain) == {
         *("reading", "lenient", "semeval", "errors", "confusion", "surface", "intervals", "calibration", "joins"),
-        *("decoding", "words_changed"),
+        *("decoding", "transition_weight", "words_changed"),
     }
     assert scores["errors"] == {"correct": 3, "boundary": 1, "type": 0, "both": 0, "spurious": 1, "missed": 0}
     assert scores["semeval"]["type"]["f1"] == pytest.approx(2 * 0.8 / 1.8)
@@ -167,6 +167,7 @@ def test_viterbi_is_scored_and_its_changes_are_counted():
     assert argmax.predicted[1] == ["I-geo", "I-geo"] and viterbi.predicted[1] == ["B-geo", "I-geo"]
     assert (argmax.scores["decoding"], argmax.scores["words_changed"]) == ("argmax", 0)
     assert (viterbi.scores["decoding"], viterbi.scores["words_changed"]) == ("viterbi", 1)
+    assert viterbi.scores["transition_weight"] == 0
     assert argmax.scores["recall"] == 0.75 and argmax.scores["lenient"]["recall"] == 1.0
     assert viterbi.scores["f1"] == viterbi.scores["lenient"]["f1"] == 1.0
     assert ComputeMetrics(NAMES, "viterbi")(prediction(GOLD, broken))["f1"] == 1.0
@@ -214,7 +215,7 @@ def predictions_file(tmp_path):
 def test_figures_from_the_file_are_those_of_the_run_to_the_last_digit(predictions_file):
     path, scored = predictions_file
     from_file = score_files(path, train_file=path.parent / "train.conll", say=lambda _: None)
-    only_in_the_run = {"loss", "joins", "decoding", "words_changed"}
+    only_in_the_run = {"loss", "joins", "decoding", "transition_weight", "words_changed"}
     assert from_file == {key: value for key, value in scored.scores.items() if key not in only_in_the_run}
 
 
