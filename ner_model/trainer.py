@@ -201,6 +201,7 @@ def training_facts(trainer):
         "resumed_at": trainer.begun_at or None,
         "best_epoch": best[0] if best else None,
         "learning_rate": args.learning_rate,
+        "label_smoothing": args.label_smoothing_factor,
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         "precision": {"no": "fp32"}.get(trainer.accelerator.mixed_precision, trainer.accelerator.mixed_precision),
         "hardware": hardware,

@@ -219,9 +219,12 @@ def test_the_learning_rate_fits_the_way():
     ):
         args, _ = training_arguments([], scratch=scratch, width=width, head_only=head_only, lora=lora, **common)
         assert args.learning_rate == rate
+        assert args.label_smoothing_factor == (0.1 if scratch or width in (128, 256) else 0.0)
     common |= {"scratch": False, "width": 768}
     args, _ = training_arguments(["--learning_rate", "2e-4"], head_only=False, lora=True, **common)
     assert args.learning_rate == 2e-4
+    common |= {"scratch": True, "head_only": False, "lora": False}
+    assert training_arguments(["--label_smoothing_factor", "0"], **common)[0].label_smoothing_factor == 0
 
 
 def test_few_sentences_are_seen_in_more_epochs(capsys):
