@@ -143,6 +143,11 @@ def test_how_it_reads_text_comes_from_its_config(tmp_path):
         "several.",
     ]
     assert "differ: it takes the best label word by word, it cuts" in body(tmp_path)
+    weighed = METRICS | {"test": SCORES | {"transition_weight": 0.3}}
+    assert (
+        "legal BIO. Which tag followed which in training has the weight 0.3, chosen on validation. Against argmax"
+        in (section(body(tmp_path, weighed), "How it reads text")[1])
+    )
     assert section(body(tmp_path, config={"ner_words": "<i>", "ner_decoding": "argmax"}), "How it reads text") == [
         "- Words (&lt;i&gt;).",
         "- Decoding (argmax): each word gets its own best label.",
