@@ -68,7 +68,7 @@ class Recipe:
         None, "go on from this checkpoint; without a value from the newest in --output_dir", nargs="?", const="true"
     )
     seed: int = flag(42, "for the split, the weights, the order of batches and dropout")
-    decoding: str = flag("viterbi", "viterbi: the best legal sequence of tags; argmax: each word for itself")
+    decoding: str = flag("viterbi", "viterbi: the best sequence of tags; argmax: each word's best tag")
     train_head_only: bool = flag(False, "freeze the encoder, train the classification head alone")
     lora: bool = flag(False, "freeze the encoder, train low-rank adapters and the head; the merged model is saved")
     class_weights: str = flag("none", "none, or balanced: words with rare labels count for more in the loss")
@@ -214,9 +214,10 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     merge_lora(trainer)
     found = {split: trainer.predict(windows[split]) for split in list(windows)[1:]}
     transitions = choose_transitions(found["validation"], tables["train"], names, recipe.decoding, say)
-    scored, known = {}, {"decoding": recipe.decoding, "transitions": transitions, "training": tables["train"]}
+    scored = {}
     for split, prediction in found.items():
-        scored[split] = score(prediction, names, sentences=tables[split], **known)
+        known = {"sentences": tables[split], "training": tables["train"]}
+        scored[split] = score(prediction, names, recipe.decoding, transitions=transitions, **known)
     store_settings(model.config, train_words.elements(), recipe.decoding, transitions, length, recipe.stride)
     save_model(trainer, args.output_dir)
     if MAIN_PROCESS:

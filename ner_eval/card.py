@@ -406,6 +406,7 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
         "Way of training": training.get("way"),
         "Epochs": training.get("epochs_trained", training.get("epochs")),
         "Learning rate": training.get("learning_rate"),
+        "Label smoothing": training.get("label_smoothing"),
         "Batch size": training.get("batch_size"),
         "Precision of the arithmetic": training.get("precision"),
         "Seed": metrics.get("seed"),

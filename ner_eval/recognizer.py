@@ -193,8 +193,7 @@ def store_settings(config, train_words, decoding, transitions, max_length, strid
     """
     rule, _ = fitting_rule(train_words)
     config.update({"ner_words": rule, "ner_decoding": decoding, "ner_max_length": max_length, "ner_stride": stride})
-    names = [config.id2label[k] for k in range(len(config.id2label))]
-    config.ner_transitions = to_config(transitions, names)
+    config.update({"ner_transitions": to_config(transitions, [config.id2label[k] for k in sorted(config.id2label)])})
 
 
 def read_settings(model, trust_remote_code=False):

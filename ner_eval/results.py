@@ -71,7 +71,7 @@ def save_results(
     )
     _write(os.path.join(output_dir, "metrics.json"), [json.dumps(metrics, indent=1, ensure_ascii=False)])
     for split, part in scored.items():
-        note = "the model was chosen by this split" if split == "validation" else "used once, by the chosen model"
+        note = "it chose the epoch and the decoding" if split == "validation" else "used once, by the chosen model"
         say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
     if "test" not in scored:
         say("\nno test split: validation chose the model and judges it too, so its figures flatter")

@@ -1,4 +1,5 @@
-"""Precision, recall and F1 of tags, with intervals and breakdowns. One way for every epoch and for the end.
+"""Precision, recall and F1 of tags, with intervals and breakdowns. One way for every epoch and for the end, but for the
+transitions of tags, whose weight is chosen when training is over.
 
     python -m ner_eval.score runs/bert/test_predictions.jsonl          # a run's predictions
     python -m ner_eval.score gold.conll predicted.conll --lenient      # two files, the conlleval reading

@@ -272,6 +272,7 @@ def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
     transformers.logging.set_verbosity_error()  # a new head is what is wanted here, not something to warn of
     try:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code, **maps)
+        config.ner_transitions = None  # those of an earlier training
         model = transformers.AutoModelForTokenClassification.from_pretrained(
             name,
             config=config,

@@ -217,7 +217,13 @@ def test_transitions_come_from_the_config(bert_dir, saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "stored", [[], {"weight": 0.1}, {"weight": -1, "log_shares": {name: {"others": 0} for name in [*NAMES, ""]}}]
+    "stored",
+    [
+        [],
+        {"weight": 0.1},
+        {"weight": -1, "log_shares": {name: {"others": 0} for name in [*NAMES, ""]}},
+        {"weight": 0.1, "log_shares": {name: {"others": float("inf")} for name in [*NAMES, ""]}},
+    ],
 )
 def test_transitions_that_cannot_be_used_are_refused(bert_dir, tmp_path, stored):
     directory = save_classifier(bert_dir, tmp_path, ner_decoding="viterbi", ner_transitions=stored)

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import transformers
 from standin_hub import StandInHub
 
 import run_ner
 from ner_data import InputError
+from ner_eval import transitions
+from ner_eval.decode import legal
 from ner_eval.recognizer import Recognizer
 from ner_eval.score import score_files
 from ner_model.arguments import OWNED, training_flags
@@ -113,15 +116,32 @@ def test_scores_are_those_of_the_predictions(finished):
     assert "epoch  train loss" in out
 
 
-def test_the_saved_model_tags_as_it_was_evaluated(finished):
+def test_the_saved_model_tags_as_it_was_evaluated(corpus, bert_dir, tmp_path, monkeypatch):
+    """With transitions that no model withstands: each word a person."""
+
+    def heavy(prediction, training, names, decoding, say):
+        log_shares = np.where(legal(names), -9.0, -np.inf)
+        log_shares[:, names.index("B-per")] = 0.0
+        return transitions.Transitions(5.0, log_shares)
+
+    monkeypatch.setattr(transitions, "choose_transitions", heavy)
+    run_ner.main(["--train_file", corpus, "--model", bert_dir, "--output_dir", str(tmp_path), *QUICK])
+    config, metrics = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("config", "metrics"))
+    assert config["ner_decoding"] == "viterbi" and config["ner_transitions"]["weight"] == 5.0
+    assert metrics["test"]["transition_weight"] == metrics["validation"]["transition_weight"] == 5.0
+    sentences = lines_of(tmp_path / "test_predictions.jsonl")
+    words, tags = [s["tokens"] for s in sentences], [s["predicted"] for s in sentences]
+    assert {tag for sentence in tags for tag in sentence} == {"B-per"}
+    assert Recognizer(str(tmp_path)).label(words).tags == tags
+    del config["ner_transitions"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert Recognizer(str(tmp_path)).label(words).tags != tags
+
+
+def test_the_weight_of_transitions_is_printed(finished):
     directory, out, _ = finished
-    config, metrics = (json.loads((directory / f"{name}.json").read_text()) for name in ("config", "metrics"))
-    weight = metrics["test"]["transition_weight"]
-    assert config["ner_decoding"] == "viterbi" and (config["ner_transitions"] or {"weight": 0.0})["weight"] == weight
+    weight = json.loads((directory / "metrics.json").read_text())["test"]["transition_weight"]
     assert f"decoding: which tag follows which in training has the weight {weight}, the best of 6 on validation" in out
-    sentences = lines_of(directory / "test_predictions.jsonl")
-    found = Recognizer(str(directory)).label([s["tokens"] for s in sentences])
-    assert found.tags == [s["predicted"] for s in sentences]
 
 
 def test_the_directory_is_a_plain_model(finished):
