@@ -143,31 +143,44 @@ def _search(rows, begins, lengths, steps, ids):
     """
     running = np.searchsorted(-lengths, -np.arange(lengths[0]))  # sentences that have a word t, for every t
     scores = _finite(rows[begins]) + steps.start
-    labels, to = scores.shape[1], steps.after[steps.begins]
-    pairs = np.diff(steps.begins, append=len(steps.after))
     before = [None]  # for every word t but the first, the label before each label, (running[t], labels)
     for t, count in enumerate(running[1:], start=1):
-        last = scores[:count]
-        anywhere = last + steps.least
-        first = anywhere.argmax(axis=1)
-        reached = np.where(steps.closed, -np.inf, anywhere[np.arange(count), first][:, None])
-        came = np.repeat(first[:, None], labels, axis=1).astype(np.int16)
-        if len(to):
-            ways = last[:, steps.before] + steps.score
-            best = np.maximum.reduceat(ways, steps.begins, axis=1)
-            equal = ways == np.repeat(best, pairs, axis=1)
-            lowest = np.minimum.reduceat(np.where(equal, steps.before, labels), steps.begins, axis=1)
-            wins = (best > reached[:, to]) | ((best == reached[:, to]) & (lowest < came[:, to]))
-            reached[:, to] = np.where(wins, best, reached[:, to])
-            came[:, to] = np.where(wins, lowest, came[:, to])
+        reached, came = _reach(scores[:count], steps)
         before.append(came)
         scores[:count] = reached + _finite(rows[begins[:count] + t])
-    best = scores.argmax(axis=1)
+    labels = scores.argmax(axis=1)
     for t in range(len(running) - 1, 0, -1):
         count = running[t]
-        ids[begins[:count] + t] = best[:count]
-        best[:count] = before[t][np.arange(count), best[:count]]
-    ids[begins] = best
+        ids[begins[:count] + t] = labels[:count]
+        labels[:count] = before[t][np.arange(count), labels[:count]]
+    ids[begins] = labels
+
+
+def _reach(last, steps):
+    """From the best scores of paths that end in each label to those one word further, without that word's own scores.
+
+    Args:
+        last: float array (sentences, labels).
+        steps: `Steps`.
+
+    Returns:
+        float array and int16 array (sentences, labels): the score, and the label before, of several the lowest.
+    """
+    sentences, labels = last.shape
+    anywhere = last + steps.least
+    first = anywhere.argmax(axis=1)
+    reached = np.where(steps.closed, -np.inf, anywhere[np.arange(sentences), first][:, None])
+    came = np.repeat(first[:, None], labels, axis=1).astype(np.int16)
+    if len(steps.begins):
+        ways = last[:, steps.before] + steps.score
+        best = np.maximum.reduceat(ways, steps.begins, axis=1)
+        equal = ways == np.repeat(best, np.diff(steps.begins, append=len(steps.after)), axis=1)
+        lowest = np.minimum.reduceat(np.where(equal, steps.before, labels), steps.begins, axis=1)
+        to = steps.after[steps.begins]
+        wins = (best > reached[:, to]) | ((best == reached[:, to]) & (lowest < came[:, to]))
+        reached[:, to] = np.where(wins, best, reached[:, to])
+        came[:, to] = np.where(wins, lowest, came[:, to])
+    return reached, came
 
 
 def _finite(scores):

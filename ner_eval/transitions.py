@@ -1,10 +1,8 @@
 """Which tag follows which: a bigram model of the training tags that Viterbi weighs against the model's scores.
 
 A token classifier scores each word's tags by itself. To the sum of its log-probabilities the logarithms of the tags'
-bigrams are added, times a weight (shallow fusion, Gulcehre et al. 2015, arXiv:1503.03535). The weight is
-the one of `WEIGHTS` with the best F1 on the validation split; it may be 0. Strict test F1 with `mini` (one seed, labels
-not smoothed), without and with: GMB's prefix 0.7972 and 0.8012, 500 of its sentences 0.6935 and 0.7099, 100 of them
-0.5257 and 0.5507, the bundled corpus 0.7987 and 0.8035; WNUT-17, where 0 is chosen, 0.2209.
+bigrams are added, times a weight (shallow fusion, Gulcehre et al. 2015, arXiv:1503.03535): the one of `WEIGHTS` with
+the best F1 on the validation split, which may be 0. What it brought stands in `benchmarks/README.md`.
 """
 
 from typing import NamedTuple

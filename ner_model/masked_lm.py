@@ -330,6 +330,21 @@ def pretraining_arguments(flags, rest):
     return args, precision
 
 
+def hold_out(paragraphs, seed):
+    """The paragraphs to learn from, and those that perplexity is measured on, with all their copies: two lists.
+
+    Raises InputError where nothing is left to learn from.
+    """
+    keys = [p if isinstance(p, str) else tuple(p) for p in paragraphs]
+    distinct = list(dict.fromkeys(keys))
+    order = np.random.default_rng((seed, 3)).permutation(len(distinct))
+    held = {distinct[k] for k in order[: max(1, int(HELD_OUT * len(distinct)))].tolist()}
+    kept = [p for p, key in zip(paragraphs, keys, strict=True) if key not in held]
+    if not kept:
+        raise InputError(f"--text: {counted(len(paragraphs), 'paragraph')}; give at least two, a paragraph a line")
+    return kept, sorted(held)
+
+
 def pretrain(flags, rest, paragraphs, resume_from, command, say):
     """Train on paragraphs and write the encoder.
 
@@ -348,12 +363,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     transformers.set_seed(flags.seed)
 
     # text -> rows
-    distinct = list(dict.fromkeys(p if isinstance(p, str) else tuple(p) for p in paragraphs))
-    order = np.random.default_rng((flags.seed, 3)).permutation(len(distinct))
-    held = {distinct[k] for k in order[: max(1, int(HELD_OUT * len(distinct)))].tolist()}  # with all their copies
-    parts = [[p for p in paragraphs if (p if isinstance(p, str) else tuple(p)) not in held], sorted(held)]
-    if not parts[0]:
-        raise InputError(f"--text: {counted(len(paragraphs), 'paragraph')}; give at least two, a paragraph a line")
+    parts = hold_out(paragraphs, flags.seed)
     words = (word for p in parts[0] for word in (p.split() if isinstance(p, str) else p))
     tokenizer = learn_wordpiece(words, flags.vocab_size) if flags.model == SCRATCH else load_tokenizer(flags.model, ())
     model = load_masked_lm(flags.model, tokenizer, flags, say)
