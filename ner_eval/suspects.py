@@ -7,8 +7,8 @@ Every sentence is tagged by a model that has not seen it: the sentences are cut 
 fold), and for each fold `run_ner.py` trains on the others. Where its tags contradict the annotation, the words form a
 suspect; suspects are ranked by the probability that the model gives to its own reading of these words (the product of
 their tags' probabilities, as in `ner_eval.calibration`), the surest first. This is the ranking of out-of-sample
-predictions by self-confidence (Northcutt, Jiang and Chuang 2021), over entities instead of examples. Flags that are not
-named here go to `run_ner.py`.
+predictions by self-confidence (Northcutt, Jiang and Chuang 2021), over entities instead of examples. Labels are not
+smoothed in these runs (`--label_smoothing_factor 0`). Flags that are not named here go to `run_ner.py`.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from ner_eval.span_counts import find_spans, label_parts, shared_ids
 from ner_eval.span_matching import error_kinds
 
 RECIPE = Path(__file__).resolve().parent.parent / "run_ner.py"
+HARD_LABELS = ("--label_smoothing_factor", "0")  # smoothed ones hide how sure a run is: planted errors ranked lower
 FIELDS = ("place", "confidence", "words", "gold", "predicted", "sentence")
 
 
@@ -42,7 +43,7 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         table: sentence table.
         folds: number of runs.
         seed: int, of the folds and the runs.
-        flags: further words for the command line of `run_ner.py`.
+        flags: further words for the command line of `run_ner.py`. Labels are not smoothed unless they say so.
         directory: where files and runs go.
         say: called with a line per run.
 
@@ -63,7 +64,18 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         for name, rows in files.items():
             _write_sentences(os.path.join(directory, f"{name}-{fold}.jsonl"), table.take(rows))
         run = os.path.join(directory, f"run-{fold}")
-        command = [sys.executable, str(RECIPE), *flags, "--seed", str(seed), "--output_dir", run, "--tag_scheme", "BIO"]
+        command = [
+            sys.executable,
+            str(RECIPE),
+            *HARD_LABELS,
+            *flags,
+            "--seed",
+            str(seed),
+            "--output_dir",
+            run,
+            "--tag_scheme",
+            "BIO",
+        ]
         command += [f"--{name}_file={os.path.join(directory, f'{name}-{fold}.jsonl')}" for name in files]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

@@ -1,5 +1,6 @@
 """Suspects: folds, ranking, planted errors, the list as CSV."""
 
+import argparse
 import csv
 import json
 import subprocess
@@ -47,7 +48,7 @@ def test_the_list_is_a_csv_without_formulas(tmp_path):
 
 def fake_recipe(command, **_):
     """Stands for `run_ner.py`: says `O` of every word, and remembers who was trained on what."""
-    flags = dict(word[2:].split("=", 1) for word in command if word.startswith("--") and "=" in word)
+    flags = dict(word[2:].split("=", 1) for word in command if "_file=" in word)
     read = {name: [json.loads(line) for line in Path(path).read_text().splitlines()] for name, path in flags.items()}
     run = command[command.index("--output_dir") + 1]
     module.os.makedirs(run)
@@ -66,6 +67,21 @@ def test_every_sentence_is_tagged_by_a_run_that_has_not_seen_it(monkeypatch, tmp
     predicted, confidence = out_of_fold(table, 3, 0, [], str(tmp_path), lines.append)
     assert predicted == [["O", "O"]] * 12 and confidence == [[0.5, 0.5]] * 12
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([], "0"), (["--label-smoothing-factor=0.2"], "0.2"), (["--label_smoothing_factor", "0.1"], "0.1")],
+)
+def test_labels_are_not_smoothed_unless_asked_for(monkeypatch, tmp_path, given, expected):
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **more: [commands.append(command), fake_recipe(command)][1])
+    out_of_fold(TABLE, 2, 0, given, str(tmp_path), lambda _: None)
+    for command in commands:
+        parser = argparse.ArgumentParser(allow_abbrev=False)
+        parser.add_argument("--label_smoothing_factor", "--label-smoothing-factor")
+        assert parser.parse_known_args(command)[0].label_smoothing_factor == expected
+    assert len(commands) == 2
 
 
 def test_wrong_input(tmp_path, capsys, monkeypatch):
