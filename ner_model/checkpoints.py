@@ -316,8 +316,11 @@ def clear_checkpoints(output_dir, resume_from, say=print):
             say(f"--overwrite_output_dir: removed {len(old)} checkpoints of an earlier run from {output_dir}")
         return
     for checkpoint in old[places.index(os.path.realpath(resume_from)) + 1 :]:
-        aside = os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint))
-        shutil.rmtree(aside, ignore_errors=True)
+        aside = stem = os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint))
+        n = 1
+        while os.path.exists(aside):
+            n += 1
+            aside = f"{stem}-{n}"
         os.rename(checkpoint, aside)
         say(f"{checkpoint} is now {aside}: this run goes on from {resume_from}")
 

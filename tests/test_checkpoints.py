@@ -275,9 +275,13 @@ def test_what_a_new_run_and_a_resumed_one_clear_away(run):
     assert names() == ["checkpoint-6", "checkpoint-9"]
     clear_checkpoints(str(run), os.path.relpath(run / "checkpoint-6"), lines.append)
     assert names() == ["_aside-checkpoint-9", "checkpoint-6"]
+    shutil.copytree(run / "checkpoint-6", run / "checkpoint-9")  # written again, and damaged again
+    clear_checkpoints(str(run), str(run / "checkpoint-6"), lines.append)
+    assert names() == ["_aside-checkpoint-9", "_aside-checkpoint-9-2", "checkpoint-6"]
+    assert fault_of(run / "_aside-checkpoint-9") is None  # what was there first is as it was
     clear_checkpoints(str(run), None, lines.append)
-    assert lines[2:] == [f"--overwrite_output_dir: removed 1 checkpoints of an earlier run from {run}"]
-    assert names() == ["_aside-checkpoint-9"]
+    assert lines[3:] == [f"--overwrite_output_dir: removed 1 checkpoints of an earlier run from {run}"]
+    assert names() == ["_aside-checkpoint-9", "_aside-checkpoint-9-2"]
 
 
 def test_the_flag_needs_no_value():
