@@ -177,10 +177,16 @@ def masked_loss(outputs, labels, num_items_in_batch=None):
 
     `outputs["logits"]` is what `MaskedTrainer._cross_entropy` sums, a scalar, or scores: (1, masked, vocabulary).
     """
-    wanted, loss = labels[labels != IGNORED], outputs["logits"]
+    count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+    return summed_cross_entropy(outputs, labels) / count
+
+
+def summed_cross_entropy(outputs, labels):
+    """As `masked_loss`, the sum."""
+    loss = outputs["logits"]
     if loss.ndim:
-        loss = torch.nn.functional.cross_entropy(loss[0].float(), wanted, reduction="sum")
-    return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
+        loss = torch.nn.functional.cross_entropy(loss[0].float(), labels[labels != IGNORED], reduction="sum")
+    return loss
 
 
 class ScoredInChunks(torch.autograd.Function):
@@ -384,7 +390,13 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     dropouts = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     for module in dropouts:  # the text is seen a few times only: nothing to regularise
         module.p = 0.0
-    trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows, processing_class=tokenizer)
+    given = {"train_dataset": train, "data_collator": collate_rows, "processing_class": tokenizer}
+    if flags.replaced_share:
+        from ner_model.replaced_tokens import ReplacedTrainer
+
+        trainer = ReplacedTrainer(model, flags.replaced_share, args, **given)
+    else:
+        trainer = MaskedTrainer(model, args, **given)
     trainer.place_of = lambda k: f"row {k % len(train)}"
     trainer.optimizer = MuonAdamW(model, args)
     budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
@@ -394,6 +406,8 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     trainer.train(resume_from_checkpoint=resume_from)
 
     # what it became
+    if flags.replaced_share:
+        del model.detector
     if flags.half:
         model.half().float()  # measured as it will be read
     loss = trainer.held_out_loss(held_out)
@@ -404,6 +418,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         model.half()
     facts = {
         "command": command,
+        "replaced_share": flags.replaced_share,
         "seed": flags.seed,
         "kind": type(model).__name__,
         "parameters": model.num_parameters(),
@@ -457,11 +472,14 @@ def write_card(facts, name, directory):
         json.dump(facts, file, indent=1)
         file.write("\n")
     with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
-        file.write(CARD.format(**{**facts, "before": before}, name=name))
+        method = REPLACED.format(**facts) if facts["replaced_share"] else ""
+        file.write(CARD.format(**{**facts, "before": before}, name=name, method=method))
 
 
 BEFORE = """{command}    # {tokens:,} subwords in {steps:,} steps
 """
+REPLACED = """ and, for {replaced_share:.0%} of the masked words, replaced-token
+detection: filled in by the model as it began, to be told from original ones (Clark et al. 2020)"""
 CARD = """---
 library_name: transformers
 pipeline_tag: fill-mask
@@ -469,7 +487,7 @@ pipeline_tag: fill-mask
 
 # {name}
 
-A {kind} of {parameters:,} parameters, {begun}, by masked-language-model training (whole words).
+A {kind} of {parameters:,} parameters, {begun}, by masked-language-model training (whole words){method}.
 
 ```
 {before}{command}

@@ -76,6 +76,9 @@ class Pretraining:
     hidden_size: int = flag(256, "scratch: width, a multiple of 64 (a head is 64 wide)")
     max_length: int = flag(128, "subwords in a row; scratch: positions of the model")
     masked_share: float = flag(0.15, "share of the words to mask")
+    replaced_share: float = flag(
+        0.0, "share of the masked words that --model, as it begins, fills in; which ones it did is learnt (ELECTRA)"
+    )
     minutes: float | None = flag(None, "time to train for; the learning rate ends at 0 then")
     output_dir: str | None = flag(None, "where checkpoints and the encoder go")
     overwrite_output_dir: bool = flag(False, "write into an output directory that is not empty")
@@ -116,6 +119,13 @@ def parse(argv):
         raise InputError(f"--hidden_size {flags.hidden_size}: give a multiple of 64")
     if not 0 < flags.masked_share < 1:
         raise InputError(f"--masked_share {flags.masked_share}: give a share between 0 and 1")
+    if not 0 <= flags.replaced_share <= 1:
+        raise InputError(f"--replaced_share {flags.replaced_share}: give a share from 0 to 1")
+    if flags.replaced_share and flags.model == SCRATCH:
+        raise InputError(
+            f"--replaced_share {flags.replaced_share}: scratch cannot fill words in yet; give it as --model when it has"
+            " been trained without this flag"
+        )
     return flags, reading_of(reading), rest
 
 
