@@ -141,7 +141,7 @@ def main(argv=None):
     paragraphs = read_text_of(flags, reading, say)
     read_config(flags.model, trust_remote_code=None)
     keep_freed_memory()
-    from ner_model.masked_lm import pretrain  # from here on torch is imported
+    from ner_model.pretraining_run import pretrain  # from here on torch is imported
 
     pretrain(flags, rest, paragraphs, resume_from, f"{PROGRAM} {shlex.join(argv)}", say)
 

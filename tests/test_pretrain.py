@@ -24,9 +24,10 @@ from ner_data.text_file import read_paragraphs
 from ner_model import pretrain
 from ner_model.checkpoints import fault_of
 from ner_model.load import learn_wordpiece
-from ner_model.masked_lm import BudgetSchedule, MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
+from ner_model.masked_lm import MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, RowBatches, collate_rows, encode_paragraphs
+from ner_model.pretraining_run import BudgetSchedule
 
 ROOT = Path(__file__).parent.parent
 WORDPIECE = learn_wordpiece([word for text in TEXT for word in text.split()], 200)

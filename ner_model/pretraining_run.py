@@ -1,0 +1,293 @@
+"""A pre-training: its arguments, its schedule, and what it writes."""
+
+import json
+import math
+import os
+import sys
+import time
+
+import numpy as np
+import torch
+import transformers
+from accelerate.utils import broadcast_object_list
+from torch.optim.lr_scheduler import LRScheduler
+
+from ner_data import InputError
+from ner_data.bundled import model_path
+from ner_data.text_file import counted
+from ner_model.arguments import parse_training_arguments
+from ner_model.checkpoints import save_model
+from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
+from ner_model.masked_lm import MaskedTrainer, load_masked_lm
+from ner_model.muon import MuonAdamW
+from ner_model.packed_text import PackedRows, collate_rows, encode_paragraphs
+from ner_model.precision import choose_precision
+from ner_model.replaced_tokens import ReplacedTrainer
+
+HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
+
+
+class BudgetSchedule(LRScheduler):
+    """A learning rate that rises over the first `warmup` of a budget and falls to 0 at its end, both linearly.
+
+    The budget is a number of steps or of seconds. Seconds are counted by the main process, told to the others, and
+    kept in checkpoints, so that a resumed run has what is left of them.
+
+    Args:
+        optimizer: its groups' `lr` are the highest rates.
+        steps, seconds: the budget, one of them.
+        warmup: share of the budget.
+    """
+
+    GIVEN = ("steps", "seconds", "warmup", "clock")
+
+    def __init__(self, optimizer, steps=None, seconds=None, warmup=0.05):
+        self.steps, self.seconds, self.warmup, self.elapsed, self.clock = steps, seconds, warmup, 0.0, None
+        super().__init__(optimizer)
+
+    def progress(self):
+        """How much of the budget is used: 0 to 1 (and beyond)."""
+        return self.last_epoch / self.steps if self.steps else self.elapsed / self.seconds
+
+    def get_lr(self):
+        progress = self.progress()
+        share = min((progress + 1e-3) / self.warmup, (1 - progress) / (1 - self.warmup), 1.0)
+        return [rate * max(share, 0.0) for rate in self.base_lrs]
+
+    def step(self, epoch=None):
+        now = time.monotonic()
+        if self.clock is not None:
+            self.elapsed += now - self.clock
+            if self.seconds:
+                (self.elapsed,) = broadcast_object_list([self.elapsed])
+        self.clock = now
+        super().step()
+
+    def state_dict(self):
+        """What is used of the budget; how large it is, the command line says."""
+        return {key: value for key, value in super().state_dict().items() if key not in self.GIVEN}
+
+
+class Progress(transformers.TrainerCallback):
+    """A line per logging step; stops at the end of a budget of seconds."""
+
+    def __init__(self, schedule, tokens_per_step, say):
+        self.schedule, self.tokens_per_step, self.say = schedule, tokens_per_step, say
+        self.header, self.begun = True, None
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.begun = (time.monotonic(), state.global_step)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.schedule.seconds and self.schedule.progress() >= 1:
+            control.should_training_stop = True
+            control.should_save = True
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if "loss" not in (logs or {}):
+            return
+        if self.header:
+            self.header = False
+            self.say("  step  million tokens  budget    loss  learning rate  tokens/s")
+        seconds, steps = time.monotonic() - self.begun[0], state.global_step - self.begun[1]
+        self.say(
+            f"{state.global_step:6}  {state.global_step * self.tokens_per_step / 1e6:14.1f}"
+            f"  {self.schedule.progress():6.1%}  {logs['loss']:6.3f}  {logs['learning_rate']:13.2e}"
+            f"  {steps * self.tokens_per_step / seconds:8,.0f}"
+        )
+
+
+def pretraining_arguments(flags, rest):
+    """`TrainingArguments` for pre-training, and the precision in words. Raises InputError for a value it refuses."""
+    given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
+    bf16, precision = choose_precision(asked=bool(given & {"bf16", "fp16"}), refused=False)
+    args = parse_training_arguments(
+        rest,
+        output_dir=flags.output_dir,
+        seed=flags.seed,
+        learning_rate=2e-3 if flags.model == SCRATCH else 5e-4,
+        max_steps=-1 if flags.minutes is None else 10**9,
+        per_device_train_batch_size=64,
+        per_device_eval_batch_size=64,
+        weight_decay=0.01,
+        adam_beta2=0.98,
+        save_strategy="steps",
+        save_steps=250,
+        save_total_limit=2,
+        logging_strategy="steps",
+        logging_steps=50,
+        disable_tqdm=True,
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        **({"bf16": True} if bf16 else {}),
+    )
+    if flags.minutes is None and args.max_steps < 1:
+        raise InputError(f"--max_steps {args.max_steps}: give 1 or more")
+    if args.n_gpu > 1:
+        raise InputError(f"--model {flags.model}: {args.n_gpu} GPUs and one process; start it with accelerate launch")
+    return args, precision
+
+
+def hold_out(paragraphs, seed):
+    """The paragraphs to learn from, and those that perplexity is measured on, with all their copies: two lists.
+
+    Raises InputError where nothing is left to learn from.
+    """
+    keys = [p if isinstance(p, str) else tuple(p) for p in paragraphs]
+    distinct = list(dict.fromkeys(keys))
+    order = np.random.default_rng((seed, 3)).permutation(len(distinct))
+    held = {distinct[k] for k in order[: max(1, int(HELD_OUT * len(distinct)))].tolist()}
+    kept = [p for p, key in zip(paragraphs, keys, strict=True) if key not in held]
+    if not kept:
+        raise InputError(f"--text: {counted(len(paragraphs), 'paragraph')}; give at least two, a paragraph a line")
+    return kept, sorted(held)
+
+
+def pretrain(flags, rest, paragraphs, resume_from, command, say):
+    """Train on paragraphs and write the encoder.
+
+    Args:
+        flags: `ner_model.pretrain.Pretraining`.
+        rest: the words of the command line for `TrainingArguments`.
+        paragraphs: strings, or lists of words.
+        resume_from: a checkpoint, or None.
+        command: what was typed, for the card.
+        say: prints in the main process.
+    """
+    args, precision = pretraining_arguments(flags, rest)
+    if not sys.stderr.isatty():  # progress bars are for a terminal
+        transformers.logging.disable_progress_bar()
+    say(f"precision: {precision}")
+    transformers.set_seed(flags.seed)
+
+    # text -> rows
+    parts = hold_out(paragraphs, flags.seed)
+    words = (word for p in parts[0] for word in (p.split() if isinstance(p, str) else p))
+    tokenizer = learn_wordpiece(words, flags.vocab_size) if flags.model == SCRATCH else load_tokenizer(flags.model, ())
+    model = load_masked_lm(flags.model, tokenizer, flags, say)
+    length = subword_limit(tokenizer, model, flags.max_length, say)
+    encoded = [encode_paragraphs(tokenizer, part) for part in parts]
+    shares = (flags.masked_share, 0.15)
+    train, held_out = (
+        PackedRows(part, tokenizer, length, share, flags.seed) for part, share in zip(encoded, shares, strict=True)
+    )
+    say(
+        f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {length},"
+        f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"
+        f" {len(encoded[1].ids):,} subwords"
+    )
+    say(f"model: {type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters")
+
+    # train
+    dropouts = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    for module in dropouts:  # the text is seen a few times only: nothing to regularise
+        module.p = 0.0
+    given = {"train_dataset": train, "data_collator": collate_rows, "processing_class": tokenizer}
+    if flags.replaced_share:
+        trainer = ReplacedTrainer(model, flags.replaced_share, args, **given)
+    else:
+        trainer = MaskedTrainer(model, args, **given)
+    trainer.place_of = lambda k: f"row {k % len(train)}"
+    trainer.optimizer = MuonAdamW(model, args)
+    budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
+    trainer.lr_scheduler = schedule = BudgetSchedule(trainer.optimizer, **budget)
+    tokens_per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size * length
+    trainer.add_callback(Progress(schedule, tokens_per_step, say))
+    trainer.train(resume_from_checkpoint=resume_from)
+
+    # what it became
+    if flags.replaced_share:
+        del model.detector
+    if flags.half:
+        model.half().float()  # measured as it will be read
+    loss = trainer.held_out_loss(held_out)
+    say(f"held out: loss {loss:.4f} a masked subword, perplexity {math.exp(loss):.2f}")
+    for module, p in dropouts.items():
+        module.p = p
+    if flags.half:
+        model.half()
+    facts = {
+        "command": command,
+        "replaced_share": flags.replaced_share,
+        "seed": flags.seed,
+        "kind": type(model).__name__,
+        "parameters": model.num_parameters(),
+        "begun": "from random weights" if flags.model == SCRATCH else f"from {flags.model}",
+        "paragraphs": len(paragraphs),
+        "subwords": len(encoded[0].ids),
+        "steps": trainer.state.global_step,
+        "tokens": trainer.state.global_step * tokens_per_step,
+        "hours": schedule.elapsed / 3600,
+        "hardware": hardware(args),
+        "precision": precision,
+        "held_out_loss": loss,
+        "held_out_perplexity": math.exp(loss),
+        "before": trainings_of(flags.model),
+    }
+
+    def write(directory):
+        trainer.save_model(directory)
+        if trainer.is_world_process_zero():
+            write_card(facts, os.path.basename(os.path.normpath(args.output_dir)), directory)
+
+    save_model(trainer, args.output_dir, write)
+    say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
+
+
+def hardware(args):
+    """The accelerator or processor and how many of them work, in words."""
+    if args.device.type == "cuda":
+        return f"{torch.cuda.get_device_name()} x {args.world_size}"
+    cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
+    return f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
+
+
+def trainings_of(name):
+    """The figures of the trainings that a model of this program has behind it, the first one first: a list of dicts."""
+    path = os.path.join(model_path(name), "pretraining.json")
+    if not os.path.isfile(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        facts = json.load(file)
+    return [*facts.pop("before", []), facts]
+
+
+def write_card(facts, name, directory):
+    """`pretraining.json`, the figures of this training, and `README.md`, a card with this name that tells them.
+
+    Of earlier trainings (`trainings_of`) the card tells the commands and the number of subwords.
+    """
+    before = "".join(BEFORE.format(**earlier) for earlier in facts["before"])
+    with open(os.path.join(directory, "pretraining.json"), "w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")
+    with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
+        method = REPLACED.format(**facts) if facts["replaced_share"] else ""
+        file.write(CARD.format(**{**facts, "before": before}, name=name, method=method))
+
+
+BEFORE = """{command}    # {tokens:,} subwords in {steps:,} steps
+"""
+REPLACED = """ and, for {replaced_share:.0%} of the masked words, replaced-token
+detection: filled in by the model as it began, to be told from original ones (Clark et al. 2020)"""
+CARD = """---
+library_name: transformers
+pipeline_tag: fill-mask
+---
+
+# {name}
+
+A {kind} of {parameters:,} parameters, {begun}, by masked-language-model training (whole words){method}.
+
+```
+{before}{command}
+```
+
+- text: {paragraphs:,} paragraphs, {subwords:,} subwords; {tokens:,} were seen in {steps:,} steps
+- seed {seed}; {hours:.2f} hours on {hardware}; {precision}
+- held-out paragraphs: loss {held_out_loss:.4f} a masked subword, perplexity {held_out_perplexity:.2f}
+
+Fine-tune it with `run_ner.py --model`, or load it with `AutoModel.from_pretrained(..., dtype="float32")`.
+"""
