@@ -53,7 +53,13 @@ def load_masked_lm(name, tokenizer, flags, say=print):
         raise InputError(f"--model {name}: cannot be loaded ({type(error).__name__}: {reason})") from None
     if not model._supports_sdpa:  # DeBERTa multiplies its embeddings by the mask
         raise InputError(f"--model {name}: {type(model).__name__} cannot keep a row's paragraphs apart; use another")
-    if missing := sorted(loading["missing_keys"]):
+    missing = sorted(loading["missing_keys"])
+    if missing and flags.replaced_share:
+        raise InputError(
+            f"--replaced_share {flags.replaced_share}: {name} cannot fill words in yet, it has no {missing[0]};"
+            " train it without this flag first"
+        )
+    if missing:
         say(f"--model {name}: {len(missing)} weights are not in its files and begin at random, such as {missing[0]}")
     return model
 

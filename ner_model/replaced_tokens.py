@@ -9,7 +9,7 @@ import copy
 import torch
 
 from ner_data.labels import IGNORED
-from ner_model.masked_lm import MaskedTrainer, summed_cross_entropy
+from ner_model.masked_lm import MaskedTrainer, masked_loss, summed_cross_entropy
 
 # of a judged subword in the loss, where a guessed one has 1: with a fifth of the words masked and a quarter of them
 # left so, the means of both losses are to each other about as in ELECTRA, 50 to 1
@@ -19,17 +19,17 @@ DETECTION_WEIGHT = 2.5
 class ReplacedTrainer(MaskedTrainer):
     """A share of the masked words is filled in with what the model, as it began, draws for them.
 
-    At all other subwords the model says whether this is the original (binary cross-entropy, weight
-    `DETECTION_WEIGHT`), at the words still masked which one it was (cross-entropy, as in `MaskedTrainer`, so that it
-    stays a masked language model). The sum of both is divided by the number of masked subwords, filled in or not, over
-    all accumulation steps and processes. In evaluation it is a `MaskedTrainer`.
+    At all subwords but the still masked ones the model says whether this is the original (binary cross-entropy, weight
+    `DETECTION_WEIGHT`), at those which one it was (cross-entropy, as in `MaskedTrainer`, so that it stays a masked
+    language model). The sum of both is divided by the number of masked subwords, filled in or not, over all
+    accumulation steps and processes. Where the model does not learn it is a `MaskedTrainer`.
 
     `model.detector`, two layers on top of the encoder, learns to judge and is in the checkpoints; whoever saves the
     model when training is over takes it away first.
 
     Args:
         model: a masked language model.
-        share: of the masked words, to fill in: 0 to 1.
+        share: of the masked words, to fill in: above 0, below 1.
         args, kwargs: as for `Trainer`.
     """
 
@@ -41,8 +41,9 @@ class ReplacedTrainer(MaskedTrainer):
         self.compute_loss_func = self._both_losses
         self.share = share
         self.filled = None  # (rows, length) bool: what the generator fills in
-        self.left = None  # (subwords,) bool: which of the subwords that are no padding are still masked
+        self.still_masked = None  # (subwords,) bool: which of the subwords that are no padding
         self.replaced = None  # (subwords,) bool: which of them are not the original
+        self.judgement = None  # (subwords,) floats: the higher, the less each seems to be the original
         self.generator = generator.to(self.args.device)
         self.generator.base_model.register_forward_hook(self._gather_filled)
         model.base_model.register_forward_hook(self._judge)
@@ -52,36 +53,38 @@ class ReplacedTrainer(MaskedTrainer):
         return output
 
     def _judge(self, module, args, output):
-        if self.left is None:
+        if self.still_masked is None:
             return output
         encoded = output.last_hidden_state[0]
         self.judgement = self.model.detector(encoded)[:, 0]
-        output.last_hidden_state = encoded[self.left].unsqueeze(0)
+        output.last_hidden_state = encoded[self.still_masked].unsqueeze(0)
         return output
 
     def _model_inputs(self, batch):
         inputs = super()._model_inputs(batch)
-        self.left = None
+        self.still_masked = None
         if not self.model.training:
             return inputs
         ids, labels, drawn = batch["input_ids"], batch["labels"], self.gather
         run = (drawn & ~torch.nn.functional.pad(drawn, (1, 0))[:, :-1]).cumsum(1)  # masked words that touch are one
         self.filled = drawn & (torch.rand(drawn.shape, device=drawn.device).gather(1, run) < self.share)
-        with torch.no_grad():
+        with torch.no_grad(), self.accelerator.autocast():
             scores = self.generator(**{name: value for name, value in inputs.items() if name != "labels"}).logits[0]
         guessed = ids.clone()
         guessed[self.filled] = draw(scores)
         original = torch.where(drawn, labels, ids)
-        left = torch.where(self.filled, IGNORED, labels)
+        labels = torch.where(self.filled, IGNORED, labels)
         self.gather = batch["segment"] > 0
-        self.wanted = left[left != IGNORED]
-        self.left = (left != IGNORED)[self.gather]
+        self.wanted = labels[labels != IGNORED]
+        self.still_masked = (labels != IGNORED)[self.gather]
         self.replaced = (guessed != original)[self.gather]
-        return {**inputs, "input_ids": guessed, "labels": left}
+        return {**inputs, "input_ids": guessed, "labels": labels}
 
     def _both_losses(self, outputs, labels, num_items_in_batch=None):
         """As the class says. labels: (rows, length), those of the words still masked."""
-        judged = ~self.left
+        if self.still_masked is None:
+            return masked_loss(outputs, labels, num_items_in_batch)
+        judged = ~self.still_masked
         detection = torch.nn.functional.binary_cross_entropy_with_logits(
             self.judgement[judged].float(), self.replaced[judged].float(), reduction="sum"
         )
@@ -90,9 +93,13 @@ class ReplacedTrainer(MaskedTrainer):
 
 
 def draw(scores):
-    """One number per row, each as probable as softmax says: (rows, numbers) -> int64 (rows,). By inversion: drawing by
-    exponentials, as `torch.multinomial` does, takes ten times as long on a CPU.
+    """One number per row, each as probable as softmax says: (rows, numbers) -> int64 (rows,).
+
+    On a CPU by inversion, in a tenth of the time of `torch.multinomial`.
     """
-    cumulated = scores.float().softmax(-1).cumsum(-1)
-    at = torch.rand(len(scores), 1, device=scores.device) * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, at, right=True)[:, 0].clamp(max=scores.shape[-1] - 1)
+    shares = scores.float().softmax(-1)
+    if shares.device.type != "cpu":
+        return torch.multinomial(shares, 1)[:, 0]
+    cumulated = shares.cumsum(-1)
+    at = torch.rand(len(shares), 1) * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, at, right=True)[:, 0].clamp(max=shares.shape[-1] - 1)
