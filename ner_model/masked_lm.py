@@ -68,7 +68,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     """`Trainer` for rows of several pieces: no attention between pieces, scores for masked subwords only.
 
     The loss is the cross-entropy summed over masked subwords and divided by their number over all accumulation steps
-    and processes.
+    and processes. Raises InputError for a model that cannot take rows of several pieces.
     """
 
     def __init__(self, model, *args, **kwargs):
@@ -88,7 +88,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         self.first_position = padding[0] + 1 if padding and padding[0] is not None else 0
         self.additive = model.config._attn_implementation == "eager"
         self.wanted = None  # (masked,) int64: the subwords behind the masks
-        self._score_in_chunks(model)
+        self._try_out(model)
         if self.args.bf16 and self.args.device.type == "cpu" and hasattr(model.base_model, "embeddings"):
             # half the bytes in every sum and norm between the products
             model.base_model.embeddings.register_forward_hook(lambda module, args, output: output.bfloat16())
@@ -101,22 +101,31 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         output.last_hidden_state = output.last_hidden_state[self.gather].unsqueeze(0)
         return output
 
-    def _score_in_chunks(self, model):
-        """Let `_cross_entropy` do the output layer's work, where the model hands on as it is what that layer gives.
-
-        Some add a bias behind it (ESM) or do not call it (MobileBERT): they keep their own scores.
+    def _try_out(self, model):
+        """Two rows without a loss: refuse models that cannot take them, such as ESM and MobileBERT, and let
+        `_cross_entropy` do the output layer's work where the model hands on as it is what that layer gives.
         """
         decoder, training, mark = model.get_output_embeddings(), model.training, torch.zeros(())
-        if not isinstance(decoder, torch.nn.Linear):
-            return
-        decoder.forward = lambda hidden: mark
-        self.gather = torch.ones(1, 1, dtype=torch.bool, device=model.device)
-        with torch.no_grad():
-            handed_on = model.eval()(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device)).logits
+        linear = isinstance(decoder, torch.nn.Linear)
+        if linear:
+            decoder.forward = lambda hidden: mark
+        ids = torch.zeros(2, 3, dtype=torch.long, device=model.device)
+        position = torch.arange(3, device=model.device).expand(2, 3)
+        model.eval()
+        inputs = self._model_inputs({"input_ids": ids, "segment": ids + 1, "position_ids": position, "labels": ids})
+        del inputs["labels"]
+        try:
+            with torch.no_grad():
+                handed_on = model(**inputs).logits
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"--model: {type(model).__name__} cannot keep a row's paragraphs apart ({reason}); use another"
+            ) from None
         model.train(training)
-        if handed_on is mark:
+        if linear and handed_on is mark:
             decoder.forward = self._cross_entropy
-        else:
+        elif linear:
             del decoder.forward
 
     def _cross_entropy(self, hidden):

@@ -524,6 +524,17 @@ def test_a_model_whose_attention_takes_no_mask_of_pairs_is_refused(tmp_path):
         load_masked_lm(str(tmp_path), tokenizer, None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("mobilebert", {"intra_bottleneck_size": 32}), ("esm", {"mask_token_id": 4, "token_dropout": False})],
+)
+def test_a_model_that_cannot_take_rows_of_several_pieces_is_refused(kind, more, tmp_path):
+    shape = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = transformers.AutoConfig.for_model(kind, vocab_size=50, embedding_size=64, pad_token_id=0, **shape, **more)
+    with pytest.raises(InputError, match=r"ForMaskedLM cannot keep a row's paragraphs apart \(The size of tensor"):
+        trainer_of(config, tmp_path, "eager")
+
+
 def test_a_model_without_a_mask_is_refused(bert_dir, text_file, tmp_path):
     tokenizer = transformers.AutoTokenizer.from_pretrained(bert_dir)
     model = transformers.AutoModel.from_pretrained(bert_dir)
