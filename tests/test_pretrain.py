@@ -393,6 +393,10 @@ def start(*arguments, launch=()):
     return run.returncode, run.stdout, run.stderr
 
 
+TWO_PROCESSES = (
+    *("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2"),
+    *("--main_process_port", "0"),
+)
 SHAPE = "--layers 1 --hidden_size 64 --vocab_size 400 --max_length 32 --per_device_train_batch_size 8".split()
 
 
@@ -460,18 +464,16 @@ def test_a_resumed_run_ends_with_the_same_bytes(trained):
 
 def test_two_processes_go_on_in_mid_epoch_to_the_same_bytes(text_file, tmp_path):
     """In the second epoch, where order and masks are others than in the first."""
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
-    launch += ["--main_process_port", "0"]
     flags = ["--text", text_file, *SHAPE, "--per_device_train_batch_size", 128, "--save_steps", 5, "--logging_steps", 1]
     flags += ["--save_total_limit", 9, "--bf16", "false", "--use_cpu", "true"]
-    code, out, err = start(*flags, "--max_steps", 8, "--output_dir", tmp_path / "whole", launch=launch)
+    code, out, err = start(*flags, "--max_steps", 8, "--output_dir", tmp_path / "whole", launch=TWO_PROCESSES)
     assert code == 0, err
     state = json.loads((tmp_path / "whole" / "checkpoint-5" / "trainer_state.json").read_text())
     assert 1 < state["epoch"] < 2
     (tmp_path / "resumed").mkdir()
     os.rename(tmp_path / "whole" / "checkpoint-5", tmp_path / "resumed" / "checkpoint-5")
     flags += ["--max_steps", 8, "--output_dir", tmp_path / "resumed", "--resume_from_checkpoint"]
-    code, out, err = start(*flags, launch=launch)
+    code, out, err = start(*flags, launch=TWO_PROCESSES)
     assert code == 0, err
     assert out.count("going on from") == 1
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "resumed")]

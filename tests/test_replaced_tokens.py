@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 from families import TEXT
-from test_pretrain import ROOT, SHAPE, masked_language_model, packed, start, text_file, trained  # noqa: F401
+from test_pretrain import SHAPE, TWO_PROCESSES, masked_language_model, packed, start, text_file, trained  # noqa: F401
 
 from ner_data import InputError
 from ner_data.labels import IGNORED
@@ -175,16 +175,16 @@ def test_an_encoder_without_its_head_is_refused(bert_dir, text_file, tmp_path): 
 
 
 def test_two_processes_fill_in_and_resume_to_the_same_bytes(trained, text_file, tmp_path):  # noqa: F811
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
-    launch += ["--main_process_port", "0"]
     flags = ["--text", text_file, "--model", trained[0] / "whole", "--replaced_share", 0.5, "--max_steps", 6]
     flags += ["--per_device_train_batch_size", 16, "--gradient_accumulation_steps", 2, "--save_steps", 3]
     flags += ["--save_total_limit", 9, "--bf16", "false", "--use_cpu", "true", "--max_length", 32]
-    code, out, err = start(*flags, "--output_dir", tmp_path / "whole", launch=launch)
+    code, out, err = start(*flags, "--output_dir", tmp_path / "whole", launch=TWO_PROCESSES)
     assert code == 0, err
     (tmp_path / "resumed").mkdir()
     (tmp_path / "whole" / "checkpoint-3").rename(tmp_path / "resumed" / "checkpoint-3")
-    code, out, err = start(*flags, "--output_dir", tmp_path / "resumed", "--resume_from_checkpoint", launch=launch)
+    code, out, err = start(
+        *flags, "--output_dir", tmp_path / "resumed", "--resume_from_checkpoint", launch=TWO_PROCESSES
+    )
     assert code == 0, err
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "resumed")]
     assert weights[0] == weights[1]
