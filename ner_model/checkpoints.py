@@ -168,7 +168,6 @@ class VerifiedCheckpoints:
             "--weight_decay": args.weight_decay,
             "--label_smoothing_factor": args.label_smoothing_factor,
             "--class_weights": "none" if getattr(self.compute_loss_func, "weights", None) is None else "balanced",
-            "--replaced_share": getattr(self, "share", 0.0),
             "weights that learn": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             "training windows": len(self.train_dataset),
             "steps per epoch": steps_per_epoch,

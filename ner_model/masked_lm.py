@@ -53,13 +53,7 @@ def load_masked_lm(name, tokenizer, flags, say=print):
         raise InputError(f"--model {name}: cannot be loaded ({type(error).__name__}: {reason})") from None
     if not model._supports_sdpa:  # DeBERTa multiplies its embeddings by the mask
         raise InputError(f"--model {name}: {type(model).__name__} cannot keep a row's paragraphs apart; use another")
-    missing = sorted(loading["missing_keys"])
-    if missing and flags.replaced_share:
-        raise InputError(
-            f"--replaced_share {flags.replaced_share}: {name} cannot fill words in yet, it has no {missing[0]};"
-            " train it without this flag first"
-        )
-    if missing:
+    if missing := sorted(loading["missing_keys"]):
         say(f"--model {name}: {len(missing)} weights are not in its files and begin at random, such as {missing[0]}")
     return model
 
@@ -178,16 +172,10 @@ def masked_loss(outputs, labels, num_items_in_batch=None):
 
     `outputs["logits"]` is what `MaskedTrainer._cross_entropy` sums, a scalar, or scores: (1, masked, vocabulary).
     """
-    count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-    return summed_cross_entropy(outputs, labels) / count
-
-
-def summed_cross_entropy(outputs, labels):
-    """As `masked_loss`, the sum."""
-    loss = outputs["logits"]
+    wanted, loss = labels[labels != IGNORED], outputs["logits"]
     if loss.ndim:
-        loss = torch.nn.functional.cross_entropy(loss[0].float(), labels[labels != IGNORED], reduction="sum")
-    return loss
+        loss = torch.nn.functional.cross_entropy(loss[0].float(), wanted, reduction="sum")
+    return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
 
 
 class ScoredInChunks(torch.autograd.Function):

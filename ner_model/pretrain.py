@@ -38,7 +38,7 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
     ),
     "the newest checkpoint is the result": ("load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
     "--seed decides the order of rows and the masks": ("data_seed",),
-    "labels are subwords": ("label_smoothing_factor",),
+    "the loss is the cross-entropy of masked subwords": ("label_smoothing_factor",),
     "rows are packed, all of one length": ("train_sampling_strategy",),
     "every row is trained on": ("dataloader_drop_last",),
     "the program always trains": ("do_train",),
@@ -76,10 +76,6 @@ class Pretraining:
     hidden_size: int = flag(256, "scratch: width, a multiple of 64 (a head is 64 wide)")
     max_length: int = flag(128, "subwords in a row; scratch: positions of the model")
     masked_share: float = flag(0.15, "share of the words to mask")
-    replaced_share: float = flag(
-        0.0,
-        "share of the masked words to fill in with guesses of --model as it begins; it learns to tell them (ELECTRA)",
-    )
     minutes: float | None = flag(None, "time to train for; the learning rate ends at 0 then")
     output_dir: str | None = flag(None, "where checkpoints and the encoder go")
     overwrite_output_dir: bool = flag(False, "write into an output directory that is not empty")
@@ -120,13 +116,6 @@ def parse(argv):
         raise InputError(f"--hidden_size {flags.hidden_size}: give a multiple of 64")
     if not 0 < flags.masked_share < 1:
         raise InputError(f"--masked_share {flags.masked_share}: give a share between 0 and 1")
-    if not 0 <= flags.replaced_share < 1:
-        raise InputError(f"--replaced_share {flags.replaced_share}: give a share from 0 up to 1, without it")
-    if flags.replaced_share and flags.model == SCRATCH:
-        raise InputError(
-            f"--replaced_share {flags.replaced_share}: scratch cannot fill words in yet; train it without this"
-            " flag first, and give what is written as --model"
-        )
     return flags, reading_of(reading), rest
 
 

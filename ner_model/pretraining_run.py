@@ -22,7 +22,6 @@ from ner_model.masked_lm import MaskedTrainer, load_masked_lm
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, collate_rows, encode_paragraphs
 from ner_model.precision import choose_precision
-from ner_model.replaced_tokens import ReplacedTrainer
 
 HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
 
@@ -184,11 +183,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     dropouts = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     for module in dropouts:  # the text is seen a few times only: nothing to regularise
         module.p = 0.0
-    given = {"train_dataset": train, "data_collator": collate_rows, "processing_class": tokenizer}
-    if flags.replaced_share:
-        trainer = ReplacedTrainer(model, flags.replaced_share, args, **given)
-    else:
-        trainer = MaskedTrainer(model, args, **given)
+    trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows, processing_class=tokenizer)
     trainer.place_of = lambda k: f"row {k % len(train)}"
     trainer.optimizer = MuonAdamW(model, args)
     budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
@@ -198,8 +193,6 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     trainer.train(resume_from_checkpoint=resume_from)
 
     # what it became
-    if flags.replaced_share:
-        del model.detector
     if flags.half:
         model.half().float()  # measured as it will be read
     loss = trainer.held_out_loss(held_out)
@@ -210,7 +203,6 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         model.half()
     facts = {
         "command": command,
-        "replaced_share": flags.replaced_share,
         "seed": flags.seed,
         "kind": type(model).__name__,
         "parameters": model.num_parameters(),
@@ -264,14 +256,11 @@ def write_card(facts, name, directory):
         json.dump(facts, file, indent=1)
         file.write("\n")
     with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
-        method = REPLACED.format(**facts) if facts["replaced_share"] else ""
-        file.write(CARD.format(**{**facts, "before": before}, name=name, method=method))
+        file.write(CARD.format(**{**facts, "before": before}, name=name))
 
 
 BEFORE = """{command}    # {tokens:,} subwords in {steps:,} steps
 """
-REPLACED = """ and, for {replaced_share:.0%} of the masked words, replaced-token
-detection: filled in by the model as it began, to be told from original ones (Clark et al. 2020)"""
 CARD = """---
 library_name: transformers
 pipeline_tag: fill-mask
@@ -279,7 +268,7 @@ pipeline_tag: fill-mask
 
 # {name}
 
-A {kind} of {parameters:,} parameters, {begun}, by masked-language-model training (whole words){method}.
+A {kind} of {parameters:,} parameters, {begun}, by masked-language-model training (whole words).
 
 ```
 {before}{command}
