@@ -64,18 +64,8 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         for name, rows in files.items():
             _write_sentences(os.path.join(directory, f"{name}-{fold}.jsonl"), table.take(rows))
         run = os.path.join(directory, f"run-{fold}")
-        command = [
-            sys.executable,
-            str(RECIPE),
-            *HARD_LABELS,
-            *flags,
-            "--seed",
-            str(seed),
-            "--output_dir",
-            run,
-            "--tag_scheme",
-            "BIO",
-        ]
+        command = [sys.executable, str(RECIPE), *HARD_LABELS, *flags]
+        command += ["--seed", str(seed), "--output_dir", run, "--tag_scheme", "BIO"]
         command += [f"--{name}_file={os.path.join(directory, f'{name}-{fold}.jsonl')}" for name in files]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

@@ -291,11 +291,16 @@ def new_run_directory(model):
     from accelerate.utils import broadcast_object_list
 
     stem = os.path.join("runs", f"{os.path.basename(model.rstrip('/'))}-{time.strftime('%Y%m%d-%H%M%S')}")
+    return broadcast_object_list([_free_name(stem)])[0]
+
+
+def _free_name(stem):
+    """A path that nothing has yet: the stem, or the stem with -2, -3, ... behind it."""
     path, n = stem, 1
     while os.path.exists(path):
         n += 1
         path = f"{stem}-{n}"
-    return broadcast_object_list([path])[0]
+    return path
 
 
 def clear_checkpoints(output_dir, resume_from, say=print):
@@ -316,11 +321,7 @@ def clear_checkpoints(output_dir, resume_from, say=print):
             say(f"--overwrite_output_dir: removed {len(old)} checkpoints of an earlier run from {output_dir}")
         return
     for checkpoint in old[places.index(os.path.realpath(resume_from)) + 1 :]:
-        aside = stem = os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint))
-        n = 1
-        while os.path.exists(aside):
-            n += 1
-            aside = f"{stem}-{n}"
+        aside = _free_name(os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint)))
         os.rename(checkpoint, aside)
         say(f"{checkpoint} is now {aside}: this run goes on from {resume_from}")
 
