@@ -7,7 +7,9 @@ def choose_precision(asked, refused):
     """Whether to train in bf16, and why, in a few words.
 
     The order: what the flags say, what `accelerate launch` says, what the hardware is made for. bf16 without hardware
-    for it (an older CPU emulates it) is slower than fp32, so it is never a default there.
+    for it (an older CPU emulates it) is slower than fp32, so it is never a default there; nor is it on an Intel CPU
+    since Sapphire Rapids (known by avx512_fp16) whose AMX is not there or hidden by a virtual machine. Measured on one,
+    2 cores, products of 899 x 768 x 3072: 148 GFLOP/s in bf16, 282 in fp32. (AMD's run at twice the rate of fp32.)
 
     Args:
         asked: `--bf16` or `--fp16` was given.
@@ -32,10 +34,13 @@ def choose_precision(asked, refused):
             return True, "bf16, this GPU has it"
         return False, "fp32, this GPU has no bf16"
     capabilities = torch.cpu.get_capabilities()
-    for name in ("amx_bf16", "avx512_bf16"):
-        if capabilities.get(name):
-            return True, f"bf16, this CPU has {name}"
-    return False, "fp32, this machine has no bf16 arithmetic"
+    if capabilities.get("amx_bf16"):
+        return True, "bf16, this CPU has amx_bf16"
+    if not capabilities.get("avx512_bf16"):
+        return False, "fp32, this machine has no bf16 arithmetic"
+    if capabilities.get("avx512_fp16") and str(capabilities.get("cpu_name")).startswith("Intel"):
+        return False, "fp32, on an Intel CPU without amx_bf16 it is faster than bf16"
+    return True, "bf16, this CPU has avx512_bf16"
 
 
 def _launcher_was_told():

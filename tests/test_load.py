@@ -116,6 +116,13 @@ def test_precision_follows_flags_then_launcher_then_hardware(monkeypatch):
     assert not choose_precision(False, refused=True)[0]
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     assert not choose_precision(False, False)[0]
+    xeon = {"avx512_bf16": True, "avx512_fp16": True, "cpu_name": "Intel Xeon"}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: xeon)
+    assert choose_precision(False, False) == (False, "fp32, on an Intel CPU without amx_bf16 it is faster than bf16")
+    for change in ({"amx_bf16": True}, {"avx512_fp16": False}, {"cpu_name": "AMD EPYC"}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda change=change: xeon | change)
+        assert choose_precision(False, False)[0]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     assert choose_precision(False, False) == (True, "bf16, as accelerate asks")
     assert not choose_precision(False, refused=True)[0]
