@@ -1,7 +1,5 @@
 """NerTrainer: only what the stock Trainer gets wrong or does slowly for this task."""
 
-import contextlib
-
 import numpy as np
 import torch
 from tqdm.auto import tqdm
@@ -12,7 +10,6 @@ from ner_model.batching import LongestFirst, WindowRows, own_batches, train_batc
 from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.dropout import quick_dropout
 from ner_model.interruptions import Interruptible
-from ner_model.labelled_only import labelled_only
 
 LABEL_NAMES = ["labels", "sentence", "first_word"]  # what a window hands over to evaluation beside its scores
 
@@ -52,26 +49,17 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     def _get_eval_sampler(self, eval_dataset):
         return LongestFirst(WindowRows(eval_dataset).lengths)
 
-    def _labelled_only(self, labels):
-        # a compiled model stays as it was compiled
-        return contextlib.nullcontext(labels) if self.args.torch_compile else labelled_only(self.model, labels)
-
-    def compute_loss(self, model, inputs, *args, **kwargs):
-        with self._labelled_only(inputs["labels"]) as labels:
-            return super().compute_loss(model, {**inputs, "labels": labels}, *args, **kwargs)
-
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """One batch: (no loss, scores of owned words, (gold, sentence, first_word)), shapes as the class says."""
         inputs = self._prepare_inputs(inputs)
         gold, sentence, first_word = (inputs.pop(name) for name in LABEL_NAMES)
-        with torch.no_grad(), self.compute_loss_context_manager(), self._labelled_only(gold) as labels:
+        with torch.no_grad(), self.compute_loss_context_manager():
             logits = model(**inputs)["logits"]
         window, token = (gold != IGNORED).nonzero(as_tuple=True)
-        logits = logits[window, token] if labels is gold else logits[0]
         place = (gold != IGNORED).cumsum(dim=1)[window, token] - 1
         words = int(place.max()) + 1 if len(place) else 0
         scores = torch.full((len(gold), words, logits.shape[-1]), float(IGNORED), device=logits.device)
-        scores[window, place] = logits.float().log_softmax(dim=-1)
+        scores[window, place] = logits[window, token].float().log_softmax(dim=-1)
         word_gold = torch.full((len(gold), words), IGNORED, device=gold.device)
         word_gold[window, place] = gold[window, token]
         return None, scores, (word_gold, sentence, first_word)

@@ -1,7 +1,5 @@
 """Training: loss, gradients, predictions, determinism, what learns and what does not."""
 
-import contextlib
-
 import datasets
 import numpy as np
 import pytest
@@ -220,28 +218,3 @@ def test_resuming_in_mid_epoch_gives_the_bytes_of_the_whole_run(bert_dir, tokeni
     resumed.train(resume_from_checkpoint=str(checkpoint))
     for (name, mine), oracle in zip(resumed.model.state_dict().items(), whole.model.state_dict().values(), strict=True):
         assert torch.equal(mine, oracle), name
-
-
-def test_the_head_sees_labelled_positions_only_and_nothing_else_changes(bert_dir, tokenizer, tmp_path, monkeypatch):
-    windows = make_windows(tokenizer)
-    trainer = make_trainer(make_model(bert_dir, tokenizer), tokenizer, windows, tmp_path)
-    rows = trainer.data_collator([{name: windows[k][name] for name in ("input_ids", "labels")} for k in range(8)])
-    shapes = []
-    trainer.model.classifier.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape)))
-
-    def run():
-        shapes.clear()
-        return *gradients(trainer, [rows]), trainer.predict(windows), list(shapes)
-
-    loss, slopes, found, few = run()
-    monkeypatch.setattr("ner_model.trainer.labelled_only", lambda model, labels: contextlib.nullcontext(labels))
-    expected_loss, expected_slopes, expected, many = run()
-    assert few[0] == (1, int((rows["labels"] != IGNORED).sum()), len(NAMES))
-    assert many[0] == (*rows["labels"].shape, len(NAMES)) and len(few) == len(many) > 1
-    assert sum(shape[1] for shape in few[1:]) == sum(len(words) for words, _ in TEXTS)
-    assert loss == pytest.approx(expected_loss, rel=1e-6)
-    for mine, oracle in zip(slopes, expected_slopes, strict=True):
-        torch.testing.assert_close(mine, oracle, rtol=1e-4, atol=1e-6)
-    for mine, oracle in zip(found.predictions, expected.predictions, strict=True):
-        np.testing.assert_allclose(mine, oracle, rtol=1e-4, atol=1e-5)
-    assert found.metrics["test_f1"] == expected.metrics["test_f1"]
