@@ -1,11 +1,13 @@
 """Learning curves: which runs are made, on which sentences, and what is shown of them."""
 
 import json
+import subprocess
 
+import pyarrow as pa
 import pytest
 
 from benchmarks import learning_curves
-from benchmarks.learning_curves import CRF, draw, main, table_of
+from benchmarks.learning_curves import CRF, draw, main, measure, table_of
 
 
 def row(system, sentences, seed, f1, seconds):
@@ -66,6 +68,25 @@ def test_each_run_once_on_one_split(tmp_path, monkeypatch, capsys):
         ("mini", 48, 3),
     ]
     assert "| 48 | 0.5000 (0.5000 to 0.5000), 1 s | 0.5000, 1 s |" in capsys.readouterr().out
+
+
+def test_what_is_kept_of_a_run(tmp_path, monkeypatch):
+    commands = []
+
+    def run(command, **_):
+        commands.append(command)
+        output_dir = tmp_path / "run"
+        output_dir.mkdir()
+        scores = {split: {"f1": f1, "macro_f1": f1 / 2} for split, f1 in (("validation", 0.75), ("test", 0.5))}
+        (output_dir / "metrics.json").write_text(json.dumps(scores))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    table = pa.table({"tokens": [["Paris"]], "tags": [["B-geo"]]})
+    figures = measure("mini", table, {"validation": table, "test": table}, 7, "--max_steps 3", str(tmp_path))
+    assert figures.pop("seconds") > 0 and figures == {"f1": 0.5, "macro_f1": 0.25, "validation_f1": 0.75}
+    assert commands[0][2:8] == ["--model", "mini", "--seed", "7", "--max_steps", "3"]
+    assert json.loads((tmp_path / "train.jsonl").read_text()) == {"tokens": ["Paris"], "ner_tags": ["B-geo"]}
 
 
 def test_nothing_to_show(tmp_path, capsys):
