@@ -230,14 +230,14 @@ def test_the_learning_rate_fits_the_way():
 def test_few_sentences_are_seen_in_more_epochs(capsys):
     common = {"head_only": False, "lora": False, "patience": None, "seed": 1}
     for scratch, width, sentences, epochs in (
-        *((False, 768, n, epochs) for n, epochs in ((2560, 5), (2559, 6), (500, 26), (420, 30), (1, 30))),
-        *((True, None, 2560, 8), (False, 256, 2560, 6)),
+        *((False, 768, n, epochs) for n, epochs in ((2328, 5), (2327, 6), (500, 26), (420, 30), (1, 30))),
+        *((False, 256, n, epochs) for n, epochs in ((3693, 6), (3692, 7), (2000, 12), (500, 48), (400, 60), (1, 60))),
+        *((True, None, n, epochs) for n, epochs in ((2824, 8), (2823, 9), (1, 60))),
     ):
         args, _ = training_arguments([], scratch=scratch, width=width, sentences=sentences, **common)
         assert args.num_train_epochs == epochs
         said = capsys.readouterr().out
-        assert ("epochs: " in said) == (epochs > 5 and sentences != 2560)
-    assert said == ""
+        assert ("epochs: " in said) == (sentences not in (2328, 3693, 2824))
     common |= {"scratch": False, "width": 768}
     training_arguments([], sentences=500, **common)
     assert "epochs: 26 in place of 5, since 500 sentences are few (--num_train_epochs)\n" in capsys.readouterr().out
