@@ -14,7 +14,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 BATCH_SIZE = 32
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 ENOUGH_STEPS, MOST_EPOCHS = 400, 30
-ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 750, 60  # measured with mini: see benchmarks/README.md
+ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 750, 60  # pre-trained; measured with mini, see benchmarks/README.md
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/README.md
 OWNED = {
     "do_train": "the recipe always trains",
@@ -136,7 +136,8 @@ def training_arguments(rest, *, scratch, width, sentences, head_only, lora, pati
     if (head_only or lora) and not scratch:
         learning_rate = 1e-3
     given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
-    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if small else (ENOUGH_STEPS, MOST_EPOCHS)
+    more = small and not scratch
+    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if more else (ENOUGH_STEPS, MOST_EPOCHS)
     enough = min(most, round(steps * BATCH_SIZE / sentences))
     if enough > epochs and not given & {"num_train_epochs", "max_steps"}:
         say(f"epochs: {enough} in place of {epochs}, since {sentences:,} sentences are few (--num_train_epochs)")
