@@ -7,7 +7,7 @@ def choose_precision(asked, refused):
     """Whether to train in bf16, and why, in a few words.
 
     The order: what the flags say, what `accelerate launch` says, what the hardware is made for. bf16 without hardware
-    for it (an older CPU emulates it) is slower than fp32, so it is never a default there. Nor is it one on Intel CPUs
+    for it (an older CPU emulates it) is slower than fp32, so it is never the default there. Nor is bf16 on Intel CPUs
     since Sapphire Rapids (known by avx512_fp16) if AMX is hidden, as by a virtual machine. Measured on one, 2 cores:
     products of 899 x 768 x 3072 at 148 GFLOP/s in bf16, 282 in fp32; training and serving follow (benchmarks/README.md
     has the training). On AMD's, bf16 runs at twice the rate of fp32.
