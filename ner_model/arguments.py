@@ -14,7 +14,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 BATCH_SIZE = 32
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 ENOUGH_STEPS, MOST_EPOCHS = 400, 30
-ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 750, 60  # pre-trained; measured with mini, see benchmarks/README.md
+ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 750, 60  # pre-trained; measured with mini, all weights learning
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/README.md
 OWNED = {
     "do_train": "the recipe always trains",
