@@ -20,7 +20,15 @@ from ner_data.labels import label_names, word_counts
 from ner_data.read import read_corpus
 from ner_eval.decode import DECODINGS
 from ner_eval.publish import PublishError, check_login, check_name, publish
-from ner_model.arguments import CLASS_WEIGHTS, HfArgumentParser, check_flags, refuse, training_arguments, training_flags
+from ner_model.arguments import (
+    CLASS_WEIGHTS,
+    HfArgumentParser,
+    check_flags,
+    refuse,
+    training_arguments,
+    training_flags,
+    usual_copies,
+)
 from ner_model.checkpoints import TrainingStopped, check_output_dir, new_run_directory, save_model
 from ner_model.interruptions import places_in_files, signals
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
@@ -72,6 +80,9 @@ class Recipe:
     train_head_only: bool = flag(False, "freeze the encoder, train the classification head alone")
     lora: bool = flag(False, "freeze the encoder, train low-rank adapters and the head; the merged model is saved")
     class_weights: str = flag("none", "none, or balanced: words with rare labels count for more in the loss")
+    augment: int | None = flag(
+        None, "copies of each training sentence with other entities in it; if not given, by the number of sentences"
+    )
     patience: int | None = flag(None, "stop after so many evaluations without a better F1; all epochs if not given")
     trust_remote_code: bool = flag(False, "load a --model that brings code of its own (auto_map) or pickled weights")
     push_to_hub: bool = flag(False, "push the result to the Hub at the end")
@@ -94,7 +105,7 @@ def parse(argv):
     parser.error = refuse
     recipe, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
     check_flags(rest, [f.name for f in fields(Recipe)])
-    for name, least in (("max_length", 8), ("stride", 0), ("seed", 0), ("patience", 1)):
+    for name, least in (("max_length", 8), ("stride", 0), ("seed", 0), ("augment", 0), ("patience", 1)):
         value = getattr(recipe, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
@@ -147,6 +158,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     """Steps 5 to 9. Returns the directory that holds the model and its scores."""
     import transformers
 
+    from ner_data.mentions import with_other_mentions
     from ner_data.windows import say_encoded, say_first_sentence
     from ner_eval.parity import check_parity, parity_lines
     from ner_eval.recognizer import store_settings
@@ -162,11 +174,14 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     # 5 load
     if not (MAIN_PROCESS and sys.stderr.isatty()):  # progress bars are for a terminal
         transformers.logging.disable_progress_bar()
+    scratch, sentences = recipe.model == SCRATCH, len(tables["train"])
+    copies = usual_copies(rest, scratch, width, sentences) if recipe.augment is None else recipe.augment
+    training = with_other_mentions(tables["train"], copies, recipe.seed, say)
     args, precision = training_arguments(
         rest,
-        scratch=recipe.model == SCRATCH,
+        scratch=scratch,
         width=width,
-        sentences=len(tables["train"]),
+        sentences=len(training),
         head_only=recipe.train_head_only,
         lora=recipe.lora,
         patience=recipe.patience,
@@ -183,7 +198,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
 
     # 6 encode
     length = subword_limit(tokenizer, model, recipe.max_length, say)
-    encoded, windows = encode_once(tables, tokenizer, names, length, recipe.stride)
+    encoded, windows = encode_once(tables | {"train": training}, tokenizer, names, length, recipe.stride)
     multiple = rounding(args, model.config)
     collator = WindowCollator(tokenizer, pad_to_multiple_of=multiple)
     for split, part in encoded.items():
@@ -207,7 +222,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     )
 
     # 8 train
-    trainer.place_of = places_in_files(tables["train"], encoded["train"], recipe.dataset_name or files["train"])
+    trainer.place_of = places_in_files(training, encoded["train"], recipe.dataset_name or files["train"])
     trainer.train(resume_from_checkpoint=resume_from)
 
     # 9 score
@@ -233,7 +248,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
             seed=recipe.seed,
             audit=audit,
             trainer=trainer,
-            way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights),
+            way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights, copies),
         )
         parity = check_parity(args.output_dir, tables[split], names, trust_remote_code=recipe.trust_remote_code)
         say("\n".join(parity_lines(parity)))

@@ -18,9 +18,9 @@ def shown(value, limit=60):
     return text if len(text) <= limit else f"{text[: limit - 12]}...{text[-9:]}"
 
 
-def counted(number, noun):
-    """`1 row`, `2 rows`, `1,000 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number, noun, plural=None):
+    """`1 row`, `2 rows`, `1,000 rows`; a `plural` that is not made with an s is given."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def line_of(data, offset):

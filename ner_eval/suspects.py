@@ -8,7 +8,8 @@ fold), and for each fold `run_ner.py` trains on the others. Where its tags contr
 suspect; suspects are ranked by the probability that the model gives to its own reading of these words (the product of
 their tags' probabilities, as in `ner_eval.calibration`), the surest first. This is the ranking of out-of-sample
 predictions by self-confidence (Northcutt, Jiang and Chuang 2021), over entities instead of examples. Labels are not
-smoothed in these runs (`--label_smoothing_factor 0`). Flags that are not named here go to `run_ner.py`.
+smoothed in these runs, and sentences not copied (`--label_smoothing_factor 0 --augment 0`). Flags that are not named
+here go to `run_ner.py`.
 """
 
 import argparse
@@ -32,7 +33,8 @@ from ner_eval.span_counts import find_spans, label_parts, shared_ids
 from ner_eval.span_matching import error_kinds
 
 RECIPE = Path(__file__).resolve().parent.parent / "run_ner.py"
-HARD_LABELS = ("--label_smoothing_factor", "0")  # smoothed ones hide how sure a run is: planted errors ranked lower
+# smoothed labels hide how sure a run is: planted errors ranked lower; and a wrong entity is not to be spread by copies
+AS_ANNOTATED = ("--label_smoothing_factor", "0", "--augment", "0")
 FIELDS = ("place", "confidence", "words", "gold", "predicted", "sentence")
 
 
@@ -43,7 +45,8 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         table: sentence table.
         folds: number of runs.
         seed: int, of the folds and the runs.
-        flags: further words for the command line of `run_ner.py`. Labels are not smoothed unless they say so.
+        flags: further words for the command line of `run_ner.py`. Labels are not smoothed, sentences not copied unless
+            they say so.
         directory: where files and runs go.
         say: called with a line per run.
 
@@ -64,7 +67,7 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         for name, rows in files.items():
             _write_sentences(os.path.join(directory, f"{name}-{fold}.jsonl"), table.take(rows))
         run = os.path.join(directory, f"run-{fold}")
-        command = [sys.executable, str(RECIPE), *HARD_LABELS, *flags]
+        command = [sys.executable, str(RECIPE), *AS_ANNOTATED, *flags]
         command += ["--seed", str(seed), "--output_dir", run, "--tag_scheme", "BIO"]
         command += [f"--{name}_file={os.path.join(directory, f'{name}-{fold}.jsonl')}" for name in files]
         done = subprocess.run(command, capture_output=True, text=True)

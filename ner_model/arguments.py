@@ -14,7 +14,10 @@ CLASS_WEIGHTS = ("none", "balanced")
 BATCH_SIZE = 32
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 ENOUGH_STEPS, MOST_EPOCHS = 400, 30
-ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 750, 60  # pre-trained; measured with mini, all weights learning
+# encoders no wider than SMALL, pre-trained; measured with mini, all weights learning
+EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 6, 750, 60
+CHOSEN_LENGTH = {"num_train_epochs", "max_steps"}  # flags that leave no room for the above
+MOST_COPIES = 3  # of a sentence with other entities, in place of further epochs: benchmarks/README.md
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/README.md
 OWNED = {
     "do_train": "the recipe always trains",
@@ -106,6 +109,21 @@ def check_flags(rest, own, owned=OWNED):
             raise InputError(f"--{flag}: unknown flag" + (f"; did you mean --{near[0]}?" if near else "; see --help"))
 
 
+def usual_copies(rest, scratch, width, sentences):
+    """How many copies of each sentence, with other entities, a run learns from if nobody says (`ner_data.mentions`).
+
+    Small pre-trained encoders see few sentences in several times the usual epochs (`training_arguments`). Each of these
+    times more becomes a copy, `MOST_COPIES` at most; the epochs are then those of so many sentences. Where the flags
+    choose the epochs or the steps, there are none.
+
+    Args:
+        rest, scratch, width, sentences: as for `training_arguments`, which is then given the sentences with copies.
+    """
+    if given_flags(rest) & CHOSEN_LENGTH or scratch or width is None or width > SMALL:
+        return 0
+    return min(MOST_COPIES, max(0, ENOUGH_STEPS_OF_SMALL * BATCH_SIZE // (EPOCHS_OF_SMALL * sentences) - 1))
+
+
 def training_arguments(rest, *, scratch, width, sentences, head_only, lora, patience, seed, say=print):
     """`TrainingArguments` from the command line, with the recipe's defaults.
 
@@ -132,14 +150,14 @@ def training_arguments(rest, *, scratch, width, sentences, head_only, lora, pati
     from ner_model.trainer import LABEL_NAMES
 
     small = scratch or (width is not None and width <= SMALL)
-    learning_rate, epochs = (5e-4, 8 if scratch else 6) if small else (3e-5, 5)
+    learning_rate, epochs = (5e-4, 8 if scratch else EPOCHS_OF_SMALL) if small else (3e-5, 5)
     if (head_only or lora) and not scratch:
         learning_rate = 1e-3
-    given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
+    given = given_flags(rest)
     more = small and not scratch
     steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if more else (ENOUGH_STEPS, MOST_EPOCHS)
     enough = min(most, round(steps * BATCH_SIZE / sentences))
-    if enough > epochs and not given & {"num_train_epochs", "max_steps"}:
+    if enough > epochs and not given & CHOSEN_LENGTH:
         say(f"epochs: {enough} in place of {epochs}, since {sentences:,} sentences are few (--num_train_epochs)")
         epochs = enough
     asked = bool(given & {"bf16", "fp16"})
@@ -180,6 +198,11 @@ def training_arguments(rest, *, scratch, width, sentences, head_only, lora, pati
     if patience is not None and not args.load_best_model_at_end:
         raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
     return args, precision
+
+
+def given_flags(rest):
+    """The names of the flags among words of the command line."""
+    return {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
 
 
 def parse_training_arguments(rest, **defaults):

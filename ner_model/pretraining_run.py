@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ner_data import InputError
 from ner_data.bundled import model_path
 from ner_data.text_file import counted
-from ner_model.arguments import parse_training_arguments
+from ner_model.arguments import given_flags, parse_training_arguments
 from ner_model.checkpoints import save_model
 from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
 from ner_model.masked_lm import MaskedTrainer, load_masked_lm
@@ -98,8 +98,7 @@ class Progress(transformers.TrainerCallback):
 
 def pretraining_arguments(flags, rest):
     """`TrainingArguments` for pre-training, and the precision in words. Raises InputError for a value it refuses."""
-    given = {word.split("=")[0][2:].replace("-", "_") for word in rest if word.startswith("--")}
-    bf16, precision = choose_precision(asked=bool(given & {"bf16", "fp16"}), refused=False)
+    bf16, precision = choose_precision(asked=bool(given_flags(rest) & {"bf16", "fp16"}), refused=False)
     args = parse_training_arguments(
         rest,
         output_dir=flags.output_dir,

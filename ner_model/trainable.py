@@ -5,6 +5,7 @@ import os
 import warnings
 
 from ner_data import InputError
+from ner_data.text_file import counted
 from ner_model.checkpoints import save_model
 
 ADAPTER = "adapter"  # where in the run's directory the adapter lies, beside the merged model
@@ -64,10 +65,15 @@ def count_parameters(model):
     return sum(p.numel() for p in own if p.requires_grad), sum(p.numel() for p in own)
 
 
-def describe_way(lora, head_only, class_weights):
-    """In words, for the model card: which weights learnt (the flags `--lora`, `--train_head_only`), and the loss."""
-    way = f"LoRA of rank {RANK}, merged" if lora else "head alone" if head_only else "all weights"
-    return way if class_weights == "none" else f"{way}, {class_weights} class weights"
+def describe_way(lora, head_only, class_weights, copies):
+    """In words, for the model card: which weights learnt (the flags `--lora`, `--train_head_only`), the loss, and from
+    how many copies of each sentence beside it (`ner_data.mentions`)."""
+    parts = [f"LoRA of rank {RANK}, merged" if lora else "head alone" if head_only else "all weights"]
+    if class_weights != "none":
+        parts.append(f"{class_weights} class weights")
+    if copies:
+        parts.append(f"{counted(copies, 'copy', 'copies')} of each sentence with other entities")
+    return ", ".join(parts)
 
 
 def freeze_encoder(model):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,24 @@ def test_the_same_seed_gives_the_same_bytes(finished, corpus, bert_dir, tmp_path
         assert (directory / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+def test_copies_with_other_entities_are_learnt_from_and_nothing_else(finished, corpus, bert_dir, tmp_path, capsys):
+    directory, _, _ = finished
+    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", str(tmp_path), "--augment", "2"]
+    run_ner.main([*flags, "--num_train_epochs", "1", "--disable_tqdm", "true"])
+    out = capsys.readouterr().out
+    copies = int(re.search(r"^train: (\d+) copies of sentences beside the 96, ", out, re.M)[1])
+    assert 96 < copies <= 2 * 96
+    words, labelled, windows = re.search(
+        r"^train: (\S+) words, (\S+) labelled positions in (\d+) w", out, re.M
+    ).groups()
+    then, now = (json.loads((where / "metrics.json").read_text()) for where in (directory, tmp_path))
+    assert now["training"]["way"] == "all weights, 2 copies of each sentence with other entities"
+    assert words == labelled and int(words.replace(",", "")) > now["words"]["train"]
+    assert 96 + copies <= int(windows) and now["training"]["steps"] == -(-int(windows) // 32)
+    assert (now["sentences"], now["words"]) == (then["sentences"], then["words"])
+    assert (tmp_path / "split.jsonl").read_bytes() == (directory / "split.jsonl").read_bytes()
+
+
 def test_two_processes_and_the_launchers_precision(corpus, bert_dir, tmp_path):
     flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path / "two", *QUICK]
     code, out, err = start(*flags, launch=launcher(2, "--mixed_precision", "bf16"))
@@ -248,6 +267,7 @@ WRONG = {
     "owned flag": (["--label_names", "x"], "--label_names: owned by the recipe"),
     "no integer": (["--stride", "many"], "--stride: invalid int value: 'many'"),
     "negative": (["--stride", "-1"], "--stride -1: give 0 or more"),
+    "negative copies": (["--augment", "-1"], "--augment -1: give 0 or more"),
     "too short": (["--max_length", "2"], "--max_length 2: give 8 or more"),
     "missing file": (["--train_file", "nope.csv"], "nope.csv: no such file"),
     "push without a name": (["--push_to_hub"], "--push_to_hub: give --hub_model_id too"),

@@ -20,7 +20,7 @@ import run_ner
 from ner_data import InputError
 from ner_data.labels import IGNORED
 from ner_eval.score import ComputeMetrics
-from ner_model.arguments import check_flags, training_arguments
+from ner_model.arguments import check_flags, training_arguments, usual_copies
 from ner_model.early_stopping import EarlyStopping, early_stopping
 from ner_model.load import load_model, load_tokenizer
 from ner_model.trainable import check_way, choose_weights, describe_way, freeze_encoder, merge_lora
@@ -205,8 +205,10 @@ def test_the_other_ways_are_left_as_they_are(bert_dir, tokenizer):
     assert choose_weights(model, False, True, lines.append) is model
     assert lines == [f"training {HEAD_SIZE} of {total:,} parameters: the head alone"]
     assert freeze_encoder(model) == (HEAD_SIZE, total)
-    assert describe_way(False, False, "none") == "all weights"
-    assert describe_way(False, True, "balanced") == "head alone, balanced class weights"
+    assert describe_way(False, False, "none", 0) == "all weights"
+    assert describe_way(False, True, "balanced", 0) == "head alone, balanced class weights"
+    assert describe_way(False, False, "none", 1) == "all weights, 1 copy of each sentence with other entities"
+    assert describe_way(False, False, "none", 3) == "all weights, 3 copies of each sentence with other entities"
     merge_lora(SimpleNamespace(model=model))  # nothing to do
 
 
@@ -244,6 +246,16 @@ def test_few_sentences_are_seen_in_more_epochs(capsys):
     for flags, epochs in ((["--num_train_epochs", "2"], 2), (["--max_steps=7"], 5)):
         assert training_arguments(flags, sentences=9, **common)[0].num_train_epochs == epochs
     assert capsys.readouterr().out == ""
+
+
+def test_small_encoders_take_copies_in_place_of_epochs_beyond_twice_the_usual():
+    for sentences, copies in ((1, 3), (500, 3), (1000, 3), (1001, 2), (1333, 2), (1334, 1), (2000, 1), (2001, 0)):
+        assert usual_copies([], False, 256, sentences) == copies
+    for flags, scratch, width in (
+        *(([], True, 256), ([], False, 257), ([], False, None)),
+        *((["--num_train_epochs", "3"], False, 256), (["--max-steps=3"], False, 256)),
+    ):
+        assert usual_copies(flags, scratch, width, 500) == 0
 
 
 # Class weights
