@@ -215,7 +215,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
         processing_class=tokenizer,
         data_collator=collator,
         compute_loss_func=WordLoss(
-            args.label_smoothing_factor, class_weights(recipe.class_weights, tables["train"], names, say)
+            args.label_smoothing_factor, class_weights(recipe.class_weights, training, names, say)
         ),
         compute_metrics=ComputeMetrics(names, recipe.decoding),
         callbacks=early_stopping(recipe.patience),

@@ -15,9 +15,9 @@ BATCH_SIZE = 32
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 ENOUGH_STEPS, MOST_EPOCHS = 400, 30
 # encoders no wider than SMALL, pre-trained; measured with mini, all weights learning
-EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 6, 750, 60
+EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL = 6, 750
 CHOSEN_LENGTH = {"num_train_epochs", "max_steps"}  # flags that leave no room for the above
-MOST_COPIES = 3  # of a sentence with other entities, in place of further epochs: benchmarks/README.md
+MOST_COPIES = 5  # of a sentence with other entities, in place of further epochs: benchmarks/README.md
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/README.md
 OWNED = {
     "do_train": "the recipe always trains",
@@ -154,9 +154,8 @@ def training_arguments(rest, *, scratch, width, sentences, head_only, lora, pati
     if (head_only or lora) and not scratch:
         learning_rate = 1e-3
     given = given_flags(rest)
-    more = small and not scratch
-    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if more else (ENOUGH_STEPS, MOST_EPOCHS)
-    enough = min(most, round(steps * BATCH_SIZE / sentences))
+    steps = ENOUGH_STEPS_OF_SMALL if small and not scratch else ENOUGH_STEPS
+    enough = min(MOST_EPOCHS, round(steps * BATCH_SIZE / sentences))
     if enough > epochs and not given & CHOSEN_LENGTH:
         say(f"epochs: {enough} in place of {epochs}, since {sentences:,} sentences are few (--num_train_epochs)")
         epochs = enough

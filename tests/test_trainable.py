@@ -233,7 +233,7 @@ def test_few_sentences_are_seen_in_more_epochs(capsys):
     common = {"head_only": False, "lora": False, "patience": None, "seed": 1}
     for scratch, width, sentences, epochs in (
         *((False, 768, n, epochs) for n, epochs in ((2328, 5), (2327, 6), (500, 26), (420, 30), (1, 30))),
-        *((False, 256, n, epochs) for n, epochs in ((3693, 6), (3692, 7), (2000, 12), (500, 48), (400, 60), (1, 60))),
+        *((False, 256, n, epochs) for n, epochs in ((3693, 6), (3692, 7), (2000, 12), (800, 30), (1, 30))),
         *((True, None, n, epochs) for n, epochs in ((1506, 8), (1505, 9), (500, 26), (1, 30))),
     ):
         args, _ = training_arguments([], scratch=scratch, width=width, sentences=sentences, **common)
@@ -249,7 +249,17 @@ def test_few_sentences_are_seen_in_more_epochs(capsys):
 
 
 def test_small_encoders_take_copies_in_place_of_epochs_beyond_twice_the_usual():
-    for sentences, copies in ((1, 3), (500, 3), (1000, 3), (1001, 2), (1333, 2), (1334, 1), (2000, 1), (2001, 0)):
+    for sentences, copies in (
+        (1, 5),
+        (666, 5),
+        (667, 4),
+        (1000, 3),
+        (1001, 2),
+        (1333, 2),
+        (1334, 1),
+        (2000, 1),
+        (2001, 0),
+    ):
         assert usual_copies([], False, 256, sentences) == copies
     for flags, scratch, width in (
         *(([], True, 256), ([], False, 257), ([], False, None)),
