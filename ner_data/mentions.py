@@ -25,7 +25,9 @@ def with_other_mentions(sentences, copies, seed, say=print):
     Returns:
         sentence table; the one that was given if there is nothing to copy.
     """
-    random = np.random.default_rng((seed, copies))
+    if not copies:
+        return sentences
+    random = np.random.default_rng((seed, 4, copies))  # no other draw in the project begins so
     tokens, tags = (sentences[name].to_pylist() for name in ("tokens", "tags"))
     spans = [_spans(own) for own in tags]
     mentions = {}

@@ -15,7 +15,7 @@ BATCH_SIZE = 32
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 ENOUGH_STEPS, MOST_EPOCHS = 400, 30
 # encoders no wider than SMALL, pre-trained; measured with mini, all weights learning
-EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL = 6, 750
+EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 6, 750, 60
 CHOSEN_LENGTH = {"num_train_epochs", "max_steps"}  # flags that leave no room for the above
 MOST_COPIES = 5  # of a sentence with other entities, in place of further epochs: benchmarks/README.md
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/README.md
@@ -113,18 +113,18 @@ def usual_copies(rest, scratch, width, sentences):
     """How many copies of each sentence, with other entities, a run learns from if nobody says (`ner_data.mentions`).
 
     Small pre-trained encoders see few sentences in several times the usual epochs (`training_arguments`). Each of these
-    times more becomes a copy, `MOST_COPIES` at most; the epochs are then those of so many sentences. Where the flags
-    choose the epochs or the steps, there are none.
+    times beyond the first becomes a copy, `MOST_COPIES` at most; the epochs are then those of so many sentences. Where
+    the flags choose the epochs or the steps, there are none.
 
     Args:
-        rest, scratch, width, sentences: as for `training_arguments`, which is then given the sentences with copies.
+        rest, scratch, width, sentences: as for `training_arguments`.
     """
     if given_flags(rest) & CHOSEN_LENGTH or scratch or width is None or width > SMALL:
         return 0
     return min(MOST_COPIES, max(0, ENOUGH_STEPS_OF_SMALL * BATCH_SIZE // (EPOCHS_OF_SMALL * sentences) - 1))
 
 
-def training_arguments(rest, *, scratch, width, sentences, head_only, lora, patience, seed, say=print):
+def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, lora, patience, seed, say=print):
     """`TrainingArguments` from the command line, with the recipe's defaults.
 
     Args:
@@ -132,6 +132,7 @@ def training_arguments(rest, *, scratch, width, sentences, head_only, lora, pati
         scratch: the encoder has random weights.
         width: `hidden_size` of its configuration, or None; see `SMALL`.
         sentences: how many there are to learn from; few of them are seen in more epochs.
+        copied: how many copies of them there are beside (`ner_data.mentions`); with these, fewer epochs more.
         head_only, lora: few weights learn: a higher learning rate (LoRA: that of PEFT's guide to token classification).
         patience, seed: the recipe's flags of these names.
         say: called with one line where there are more epochs than usual.
@@ -154,10 +155,12 @@ def training_arguments(rest, *, scratch, width, sentences, head_only, lora, pati
     if (head_only or lora) and not scratch:
         learning_rate = 1e-3
     given = given_flags(rest)
-    steps = ENOUGH_STEPS_OF_SMALL if small and not scratch else ENOUGH_STEPS
-    enough = min(MOST_EPOCHS, round(steps * BATCH_SIZE / sentences))
+    more = small and not scratch
+    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if more else (ENOUGH_STEPS, MOST_EPOCHS)
+    enough = min(MOST_EPOCHS if copied else most, round(steps * BATCH_SIZE / (sentences + copied)))
     if enough > epochs and not given & CHOSEN_LENGTH:
-        say(f"epochs: {enough} in place of {epochs}, since {sentences:,} sentences are few (--num_train_epochs)")
+        few = f"{sentences:,} sentences are few" + (", their copies included" if copied else "")
+        say(f"epochs: {enough} in place of {epochs}, since {few} (--num_train_epochs)")
         epochs = enough
     asked = bool(given & {"bf16", "fp16"})
     bf16, precision = choose_precision(asked, refused=False)

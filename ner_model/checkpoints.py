@@ -145,7 +145,10 @@ class VerifiedCheckpoints:
 
     Attributes:
         begun_at: the step that the last `train` began at, 0 unless it was resumed.
+        copies: of each sentence among the training data (`ner_data.mentions`); a resumed run has as many.
     """
+
+    copies = 0
 
     _unfinished = None  # where Trainer writes a checkpoint, while it does
     _newest = None  # the newest checkpoint of this run: resumed from or written
@@ -169,6 +172,7 @@ class VerifiedCheckpoints:
             "--label_smoothing_factor": args.label_smoothing_factor,
             "--class_weights": "none" if getattr(self.compute_loss_func, "weights", None) is None else "balanced",
             "weights that learn": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            "--augment": self.copies,
             "training windows": len(self.train_dataset),
             "steps per epoch": steps_per_epoch,
         }

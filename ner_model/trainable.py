@@ -66,13 +66,13 @@ def count_parameters(model):
 
 
 def describe_way(lora, head_only, class_weights, copies):
-    """In words, for the model card: which weights learnt (the flags `--lora`, `--train_head_only`), the loss, and from
-    how many copies of each sentence beside it (`ner_data.mentions`)."""
+    """In words, for the model card: which weights learnt (the flags `--lora`, `--train_head_only`), the loss, and
+    how many copies of each sentence (`ner_data.mentions`)."""
     parts = [f"LoRA of rank {RANK}, merged" if lora else "head alone" if head_only else "all weights"]
     if class_weights != "none":
         parts.append(f"{class_weights} class weights")
     if copies:
-        parts.append(f"{counted(copies, 'copy', 'copies')} of each sentence with other entities")
+        parts.append(f"{counted(copies, 'copy', 'copies')} with other entities")
     return ", ".join(parts)
 
 

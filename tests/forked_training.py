@@ -171,6 +171,7 @@ def fine_tune(
     times=1,
     frozen=False,
     class_weights=None,
+    copies=0,
     **ending,
 ):
     """Steps 7 to 9 of `run_ner.py`, trained so many times one after the other. `ending`: see `Ending`."""
@@ -223,6 +224,7 @@ def fine_tune(
         )
         if frozen:
             trainer.model.base_model.requires_grad_(False)
+        trainer.copies = copies
         trainer.add_callback(Ending(trainer, rank, **ending))
         for _ in range(times):
             trainer.train(resume_from_checkpoint=resume_from)

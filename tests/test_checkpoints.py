@@ -252,6 +252,7 @@ def test_another_way_to_train_or_another_loss_is_refused(forked, run):
     for job, message in (
         ({"frozen": True}, "of a run with weights that learn "),
         ({"class_weights": [1.0, 2.0, 1.0]}, "of a run with --class_weights none, this one has balanced"),
+        ({"copies": 2}, "of a run with --augment 0, this one has 2"),
     ):
         code, output = forked.run(run, resume="true", **job)
         assert code == 2 and message in output and output.endswith("; give the same, or start a new run\n")

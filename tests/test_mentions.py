@@ -65,10 +65,20 @@ def test_neighbouring_entities_of_one_type_stay_two():
     assert {" ".join(tokens) for tokens in more["tokens"].to_pylist()} == {"Ada Ada", "Ada Bo", "Bo Ada", "Bo Bo"}
 
 
-def test_nothing_to_copy_is_the_table_itself_and_no_line():
+def test_a_table_in_pieces_with_files_and_documents():
+    whole = table_of(CORPUS, file=pa.array(["a", "b", "c"]), group=pa.array(["x", "x", "y"]))
+    pieces = pa.concat_tables([whole.slice(k, 1) for k in range(3)])
+    assert with_other_mentions(pieces, 2, 1, quiet).equals(with_other_mentions(whole, 2, 1, quiet))
+
+
+def test_without_copies_no_word_is_looked_at():
+    assert with_other_mentions(None, 0, 1, quiet) is None
+
+
+def test_without_an_entity_it_is_the_table_itself_and_no_line():
     lines = []
-    for table, copies in ((table_of(CORPUS), 0), (table_of([("Nobody slept", "O O")]), 3)):
-        assert with_other_mentions(table, copies, 1, lines.append) is table
+    table = table_of([("Nobody slept", "O O")])
+    assert with_other_mentions(table, 3, 1, lines.append) is table
     assert lines == []
 
 
@@ -100,6 +110,7 @@ def test_copies_are_legal_bio_with_known_entities_and_the_words_outside_in_place
         rows.append((" ".join(f"w{number}.{k}" for k in range(len(tags))), " ".join(tags)))
     table = table_of(rows)
     more = with_other_mentions(table, copies, seed, quiet)
+    assert len(more) == len(table) + copies * sum("B-" in tags for _, tags in rows)
     assert mentions_of(more) == mentions_of(table)
     for row, tokens, tags in zip(*(more[name].to_pylist() for name in ("row", "tokens", "tags")), strict=True):
         kept = [word for word, tag in zip(tokens, tags, strict=True) if tag == "O"]

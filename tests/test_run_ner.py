@@ -14,7 +14,7 @@ import transformers
 from standin_hub import StandInHub
 
 import run_ner
-from ner_data import InputError
+from ner_data import InputError, mentions
 from ner_eval import transitions
 from ner_eval.decode import legal
 from ner_eval.recognizer import Recognizer
@@ -177,11 +177,22 @@ def test_copies_with_other_entities_are_learnt_from_and_nothing_else(finished, c
         r"^train: (\S+) words, (\S+) labelled positions in (\d+) w", out, re.M
     ).groups()
     then, now = (json.loads((where / "metrics.json").read_text()) for where in (directory, tmp_path))
-    assert now["training"]["way"] == "all weights, 2 copies of each sentence with other entities"
+    assert now["training"]["way"] == "all weights, 2 copies with other entities"
     assert words == labelled and int(words.replace(",", "")) > now["words"]["train"]
     assert 96 + copies <= int(windows) and now["training"]["steps"] == -(-int(windows) // 32)
     assert (now["sentences"], now["words"]) == (then["sentences"], then["words"])
     assert (tmp_path / "split.jsonl").read_bytes() == (directory / "split.jsonl").read_bytes()
+
+
+def test_few_sentences_are_copied_by_default(corpus, bert_dir, tmp_path, monkeypatch):
+    def stop(sentences, copies, seed, say):
+        raise InputError(f"{len(sentences)} sentences, {copies} copies, seed {seed}")
+
+    monkeypatch.setattr(mentions, "with_other_mentions", stop)
+    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", str(tmp_path), "--seed", "7"]
+    for more, copies in (([], 5), (["--augment", "2"], 2), (["--max_steps", "9"], 0)):
+        with pytest.raises(InputError, match=f"^96 sentences, {copies} copies, seed 7$"):
+            run_ner.main([*flags, *more])
 
 
 def test_two_processes_and_the_launchers_precision(corpus, bert_dir, tmp_path):

@@ -71,16 +71,22 @@ def test_every_sentence_is_tagged_by_a_run_that_has_not_seen_it(monkeypatch, tmp
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [([], "0"), (["--label-smoothing-factor=0.2"], "0.2"), (["--label_smoothing_factor", "0.1"], "0.1")],
+    [
+        ([], ("0", "0")),
+        (["--label-smoothing-factor=0.2"], ("0.2", "0")),
+        (["--label_smoothing_factor", "0.1", "--augment", "2"], ("0.1", "2")),
+    ],
 )
-def test_labels_are_not_smoothed_unless_asked_for(monkeypatch, tmp_path, given, expected):
+def test_labels_are_not_smoothed_and_sentences_not_copied_unless_asked_for(monkeypatch, tmp_path, given, expected):
     commands = []
     monkeypatch.setattr(subprocess, "run", lambda command, **more: [commands.append(command), fake_recipe(command)][1])
     out_of_fold(TABLE, 2, 0, given, str(tmp_path), lambda _: None)
     for command in commands:
         parser = argparse.ArgumentParser(allow_abbrev=False)
         parser.add_argument("--label_smoothing_factor", "--label-smoothing-factor")
-        assert parser.parse_known_args(command)[0].label_smoothing_factor == expected
+        parser.add_argument("--augment")
+        flags = parser.parse_known_args(command)[0]
+        assert (flags.label_smoothing_factor, flags.augment) == expected
     assert len(commands) == 2
 
 

@@ -207,8 +207,8 @@ def test_the_other_ways_are_left_as_they_are(bert_dir, tokenizer):
     assert freeze_encoder(model) == (HEAD_SIZE, total)
     assert describe_way(False, False, "none", 0) == "all weights"
     assert describe_way(False, True, "balanced", 0) == "head alone, balanced class weights"
-    assert describe_way(False, False, "none", 1) == "all weights, 1 copy of each sentence with other entities"
-    assert describe_way(False, False, "none", 3) == "all weights, 3 copies of each sentence with other entities"
+    assert describe_way(False, False, "none", 1) == "all weights, 1 copy with other entities"
+    assert describe_way(False, False, "none", 3) == "all weights, 3 copies with other entities"
     merge_lora(SimpleNamespace(model=model))  # nothing to do
 
 
@@ -233,14 +233,21 @@ def test_few_sentences_are_seen_in_more_epochs(capsys):
     common = {"head_only": False, "lora": False, "patience": None, "seed": 1}
     for scratch, width, sentences, epochs in (
         *((False, 768, n, epochs) for n, epochs in ((2328, 5), (2327, 6), (500, 26), (420, 30), (1, 30))),
-        *((False, 256, n, epochs) for n, epochs in ((3693, 6), (3692, 7), (2000, 12), (800, 30), (1, 30))),
+        *((False, 256, n, epochs) for n, epochs in ((3693, 6), (3692, 7), (2000, 12), (500, 48), (400, 60), (1, 60))),
         *((True, None, n, epochs) for n, epochs in ((1506, 8), (1505, 9), (500, 26), (1, 30))),
     ):
         args, _ = training_arguments([], scratch=scratch, width=width, sentences=sentences, **common)
         assert args.num_train_epochs == epochs
         said = capsys.readouterr().out
         assert ("epochs: " in said) == (sentences not in (2328, 3693, 1506))
-    common |= {"scratch": False, "width": 768}
+    common |= {"scratch": False, "width": 256}
+    assert training_arguments([], sentences=500, copied=2000, **common)[0].num_train_epochs == 10
+    line = "epochs: 10 in place of 6, since 500 sentences are few, their copies included (--num_train_epochs)\n"
+    assert capsys.readouterr().out == line
+    assert training_arguments([], sentences=100, copied=415, **common)[0].num_train_epochs == 30
+    assert training_arguments([], sentences=2000, copied=1700, **common)[0].num_train_epochs == 6
+    capsys.readouterr()
+    common |= {"width": 768}
     training_arguments([], sentences=500, **common)
     assert "epochs: 26 in place of 5, since 500 sentences are few (--num_train_epochs)\n" in capsys.readouterr().out
     for flags, epochs in ((["--num_train_epochs", "2"], 2), (["--max_steps=7"], 5)):
