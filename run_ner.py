@@ -179,13 +179,12 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     scratch, sentences = recipe.model == SCRATCH, len(tables["train"])
     copies = usual_copies(rest, scratch, width, sentences) if recipe.augment is None else recipe.augment
     training = with_other_mentions(tables["train"], copies, recipe.seed, say)
-    copied = len(training) - sentences
     args, precision = training_arguments(
         rest,
         scratch=scratch,
         width=width,
         sentences=sentences,
-        copied=copied,
+        copied=len(training) - sentences,
         head_only=recipe.train_head_only,
         lora=recipe.lora,
         patience=recipe.patience,
@@ -226,7 +225,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     )
 
     # 8 train
-    trainer.copies = copies if copied else 0
+    trainer.copies = copies if len(training) > sentences else 0
     trainer.place_of = places_in_files(training, encoded["train"], recipe.dataset_name or files["train"])
     trainer.train(resume_from_checkpoint=resume_from)
 

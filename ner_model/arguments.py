@@ -132,7 +132,8 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         scratch: the encoder has random weights.
         width: `hidden_size` of its configuration, or None; see `SMALL`.
         sentences: how many there are to learn from; few of them are seen in more epochs.
-        copied: how many copies of them there are beside (`ner_data.mentions`); with these, fewer epochs more.
+        copied: how many copies of them there are beside (`ner_data.mentions`); with these, `MOST_EPOCHS` are the limit
+            for small encoders too.
         head_only, lora: few weights learn: a higher learning rate (LoRA: that of PEFT's guide to token classification).
         patience, seed: the recipe's flags of these names.
         say: called with one line where there are more epochs than usual.

@@ -149,7 +149,6 @@ class VerifiedCheckpoints:
     """
 
     copies = 0
-
     _unfinished = None  # where Trainer writes a checkpoint, while it does
     _newest = None  # the newest checkpoint of this run: resumed from or written
 
