@@ -16,13 +16,17 @@ ATTENTION = "sdpa_quick_dropout"
 
 
 def keep(shape, p):
-    """Which elements stay under dropout: bool tensor of `shape`, False with probability `p` (a multiple of 2^-16)."""
+    """Which elements stay under dropout: int16 tensor of `shape`, 0 with probability `p` (a multiple of 2^-16), else 1.
+
+    Not bool: to compare into a type of another size, and to convert a bool, takes torch several times as long.
+    """
     words = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    return words.view(torch.int16)[: shape.numel()].view(shape) >= round(p * 65536) - 32768
+    numbers = words.view(torch.int16)[: shape.numel()].view(shape)
+    return numbers.ge_(round(p * 65536) - 32768)
 
 
 class Drop(torch.autograd.Function):
-    """`drop(hidden, p)`: what `keep` keeps of `hidden`, over 1 - p; a byte an element is stored for the gradient."""
+    """`drop(hidden, p)`: what `keep` keeps of `hidden`, over 1 - p; two bytes an element are stored for the gradient."""
 
     @staticmethod
     def forward(ctx, hidden, p):
