@@ -4,8 +4,8 @@ from contextlib import contextmanager
 
 import torch
 
-from ner_model.load import load_model, load_tokenizer, subword_limit
-from ner_model.precision import choose_precision
+from ner_model.load import SMALL, load_model, load_tokenizer, subword_limit
+from ner_model.precision import bf16_between_products, choose_precision
 
 CPU_BATCH = 1024  # subwords in a batch, padding included: measured, larger ones only add padding
 GPU_BATCH = 16384
@@ -38,6 +38,7 @@ class TorchModel:
         self.model = model.eval().to(self.device)
         self.limit = subword_limit(self.tokenizer, self.model)
         self.bf16, self.precision = choose_precision(asked=False, refused=no_bf16)
+        bf16_between_products(self.model, SMALL)
 
     @contextmanager
     def computing(self):

@@ -14,6 +14,7 @@ from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.interruptions import Interruptible
 from ner_model.load import SCRATCH
 from ner_model.packed_text import RowBatches, collate_rows
+from ner_model.precision import bf16_between_products
 
 
 def load_masked_lm(name, tokenizer, flags, say=print):
@@ -83,9 +84,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         self.additive = model.config._attn_implementation == "eager"
         self.wanted = None  # (masked,) int64: the subwords behind the masks
         self._try_out(model)
-        if self.args.bf16 and self.args.device.type == "cpu" and hasattr(model.base_model, "embeddings"):
-            # half the bytes in every sum and norm between the products
-            model.base_model.embeddings.register_forward_hook(lambda module, args, output: output.bfloat16())
+        bf16_between_products(model)
 
     def _gather_attended(self, module, args):
         attended, hidden = args

@@ -1,5 +1,6 @@
 """bf16 where the hardware is made for it."""
 
+import math
 import os
 
 
@@ -52,3 +53,25 @@ def _launcher_was_told():
     command = psutil.Process().parent().cmdline()
     told = any(word.startswith(("--mixed_precision", "--mixed-precision", "--config_file")) for word in command)
     return told or os.path.isfile(default_config_file)
+
+
+def bf16_between_products(model, widest=math.inf):
+    """Where autocast is on a CPU's bf16, let what a model computes between its products be bf16 too: half the bytes.
+
+    There autocast converts what goes into a product, and the sum of its output and of what bypasses it is fp32 again.
+    The output of the embeddings is converted, and all that follows keeps its type. (On a GPU, autocast's norms are fp32
+    whatever they are given.) Without autocast, nothing changes.
+
+    Args:
+        model: one with a module called `embeddings`; others stay as they are.
+        widest: and no wider than this (`hidden_size`).
+    """
+    import torch
+
+    def halve(module, args, output):
+        is_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        return output.bfloat16() if is_bf16 and output.device.type == "cpu" else output
+
+    embeddings = [module for name, module in model.named_modules() if name.rpartition(".")[2] == "embeddings"]
+    if embeddings and getattr(model.config, "hidden_size", math.inf) <= widest:
+        embeddings[0].register_forward_hook(halve)

@@ -10,6 +10,8 @@ from ner_model.batching import LongestFirst, WindowRows, own_batches, train_batc
 from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.dropout import quick_dropout
 from ner_model.interruptions import Interruptible
+from ner_model.load import SMALL
+from ner_model.precision import bf16_between_products
 
 LABEL_NAMES = ["labels", "sentence", "first_word"]  # what a window hands over to evaluation beside its scores
 
@@ -28,6 +30,7 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
         self.add_callback(EpochRows())
+        bf16_between_products(self.model, SMALL)
 
     def train(self, *args, **kwargs):
         with quick_dropout(self.model):

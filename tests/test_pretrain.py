@@ -259,7 +259,7 @@ def test_bf16_between_the_products_gives_the_gradients_of_fp32_within_its_roundi
         model = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation="eager")
         flags = {"use_cpu": True, "bf16": way != "fp32", "max_steps": 1, "remove_unused_columns": False}
         trainer = MaskedTrainer(model, transformers.TrainingArguments(str(tmp_path), **flags))
-        assert len(model.base_model.embeddings._forward_hooks) == (way != "fp32")
+        assert len(model.base_model.embeddings._forward_hooks) == 1
         if way == "autocast":
             model.base_model.embeddings._forward_hooks.clear()
         trainer.model.train()
