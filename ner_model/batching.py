@@ -9,7 +9,7 @@ from accelerate.data_loader import prepare_data_loader
 from transformers import DataCollatorForTokenClassification
 
 from ner_data.labels import IGNORED
-from ner_model.interruptions import ignore_signals
+from ner_model.interruptions import ignoring_signals
 from ner_model.load import SMALL
 
 
@@ -180,7 +180,7 @@ def own_batches(trainer, rows, batch_sampler):
         rows,
         batch_sampler=batch_sampler,
         collate_fn=trainer.data_collator,
-        worker_init_fn=ignore_signals,
+        worker_init_fn=ignoring_signals(),
         **{name: getattr(trainer.args, f"dataloader_{name}") for name in (*flags, "in_order")},
     )
     accelerator = trainer.accelerator

@@ -1,8 +1,8 @@
 """What ends a training early: a signal, memory that runs out, a loss that is no number."""
 
 import atexit
-import collections
 import contextlib
+import functools
 import itertools
 import math
 import multiprocessing.util  # before `_kill_workers` is registered: what is registered last runs first
@@ -13,6 +13,7 @@ import time
 
 from ner_model.checkpoints import TrainingStopped, how_to_go_on
 
+NEVER = 2**62  # later than any step
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
@@ -20,12 +21,12 @@ class Signals:
     """SIGTERM and SIGINT end the process with exit code 143 and 130, and one line on stderr.
 
     At once, except within `deferred`: there the trainer looks at `number` at every step, saves a checkpoint and calls
-    `leave`. A second signal, a second or more after the first, kills.
+    `leave`. A second signal to this process, a second or more after the first, kills.
     """
 
     def __init__(self):
-        self.number = None  # of the signal that came
-        self.came = 0.0
+        self.number = None  # of the signal that came, to this process or to another one of the run
+        self.came = None  # when this process got its first one
         self.process = None  # the process that catches signals: not the loader's workers, which inherit the handler
         self.is_deferred = False
         self.saved = None  # newest checkpoint
@@ -39,13 +40,15 @@ class Signals:
             signal.signal(number, self._handle)
 
     def _handle(self, number, frame):
-        if os.getpid() != self.process or (self.number and time.monotonic() - self.came > 1):
+        if os.getpid() != self.process or (self.came is not None and time.monotonic() - self.came > 1):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        elif self.number is None:  # else: a launcher passes on the Ctrl-C that the terminal has sent to all already
-            self.number, self.came = number, time.monotonic()
-            if not self.is_deferred:
-                self.leave()
+        elif self.came is None:  # else: a launcher passes on the Ctrl-C that the terminal has sent to all already
+            self.came = time.monotonic()
+            if self.number is None:  # else another process has told this one, which is about to leave
+                self.number = number
+                if not self.is_deferred:
+                    self.leave()
 
     @contextlib.contextmanager
     def deferred(self):
@@ -75,12 +78,15 @@ class Signals:
 signals = Signals()
 
 
-def ignore_signals(worker=None):
-    """For a loader's workers: what is sent to the whole process group is the trainer's to answer, and it needs them.
-
-    Where nobody answers (`signals.catch` was not called), signals do what they always do.
+def ignoring_signals():
+    """A `worker_init_fn` for a loader: what is sent to the whole process group is the trainer's to answer, and it needs
+    its workers. Where nobody answers (`signals.catch` was not called), signals do what they always do.
     """
-    if signals.process is not None:
+    return functools.partial(_ignore_signals, signals.process is not None)
+
+
+def _ignore_signals(answered, worker):
+    if answered:  # known from the trainer's process: a worker may begin with nothing of its memory
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
 
@@ -120,7 +126,7 @@ class Interruptible:
         self._last_step = None  # the step that was logged, evaluated and saved last, as far as that was due
         self._owes_evaluation = False  # at the checkpoint that this run goes on from
         self._is_out_of_patience = False  # as it was there
-        self._figures = collections.deque(maxlen=20_000)  # (step, loss or gradient norm, on the device) since the log
+        self._first_bad = None  # the first step since the log without a number, or NEVER: a tensor on the device
 
     def train(self, *args, **kwargs):
         with signals.deferred(), self._memory(), contextlib.suppress(EvaluationLeft):
@@ -132,7 +138,7 @@ class Interruptible:
 
     def _get_dataloader(self, *args, **kwargs):  # for evaluation; for training: `ner_model.batching.own_batches`
         loader = super()._get_dataloader(*args, **kwargs)
-        loader.base_dataloader.worker_init_fn = ignore_signals
+        loader.base_dataloader.worker_init_fn = ignoring_signals()
         return loader
 
     def _prepare_inputs(self, inputs):  # comes before each batch, in training and in evaluation
@@ -153,7 +159,9 @@ class Interruptible:
                 self._agreement = torch.distributed.new_group(backend="gloo")
             number = torch.tensor(signals.number or 0)
             torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX, group=self._agreement)
-            signals.number = int(number) or None
+            if agreed := int(number):
+                signals.number = agreed
+            return agreed > 0  # not what came meanwhile: the others hear of that the next time
         return signals.number is not None
 
     def _evaluate(self, *args, **kwargs):
@@ -253,39 +261,47 @@ class Interruptible:
 
     def training_step(self, *args, **kwargs):
         loss = super().training_step(*args, **kwargs)
-        self._figures.append((self.state.global_step, loss))
+        self._look_at(loss)
         return loss
 
     def _get_grad_norm(self, *args, **kwargs):
         norm = super()._get_grad_norm(*args, **kwargs)
         # fp16 leaves out steps that overflow; some engines give a float, or one norm in several parts
         if hasattr(norm, "device") and not hasattr(norm, "full_tensor") and self.accelerator.scaler is None:
-            self._figures.append((self.state.global_step, norm))
+            self._look_at(norm)
         return norm
 
+    def _look_at(self, figure):
+        """Is it a number? The answer stays on the device: nothing waits for it."""
+        import torch
+
+        step = torch.where(figure.detach().isfinite(), NEVER, self.state.global_step)
+        self._first_bad = step if self._first_bad is None else torch.minimum(self._first_bad, step)
+
     def log(self, logs, start_time=None):
+        from accelerate.utils import gather_object
+
         super().log(logs, start_time)
         if not {"loss", "train_loss"} & set(logs):
             return
         names = ("loss", "train_loss") if self.accelerator.scaler else ("loss", "train_loss", "grad_norm")
-        if not all(math.isfinite(logs.get(name, 0)) for name in names):
+        good = all(math.isfinite(logs.get(name, 0)) for name in names)
+        if "train_loss" in logs:  # the last log, with this process's own mean; what came after the one before is there
+            good = all(gather_object([good and not self._steps_without_number()]))
+        if not good:
             self._stop_for_no_number()
-        self._figures.clear()
+        self._first_bad = None
 
     def _steps_without_number(self):
-        """The steps since the last log whose loss or gradient is no number, in this process."""
-        import torch
-
-        if not self._figures:
-            return []
-        finite = torch.stack([figure.float() for _, figure in self._figures]).isfinite().tolist()
-        return [step for (step, _), good in zip(self._figures, finite, strict=True) if not good]
+        """The first step since the last log whose loss or gradient is no number in this process: one, or none."""
+        first = NEVER if self._first_bad is None else int(self._first_bad)
+        return [] if first == NEVER else [first]
 
     def _stop_for_no_number(self):
         """Find the first step whose loss or gradient is no number, in whichever process, and name its examples."""
         from accelerate.utils import gather_object
 
-        step = min(gather_object(self._steps_without_number()[:1] or [self.state.global_step - 1]))
+        step = min(gather_object(self._steps_without_number() or [self.state.global_step - 1]))
         examples = gather_object(self._examples_of(step))
         if not self.is_world_process_zero():
             sys.exit(1)

@@ -7,15 +7,18 @@ import re
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from forked_training import ROOT, prepare, weights
 
+from ner_model import interruptions
 from ner_model.batching import LengthBuckets
 from ner_model.checkpoints import fault_of
-from ner_model.interruptions import places_in_files
+from ner_model.interruptions import Interruptible, Signals, places_in_files
 
 EVALUATED = "finished: [[3, 0.2], [6, 0.9], [9, 0.5]] 9\n"
 
@@ -78,9 +81,9 @@ def test_workers_that_ignore_signals_do_not_keep_a_failed_run():
     """An error that nobody catches keeps the loader alive; multiprocessing would wait for its worker for ever."""
     code = (
         "from torch.utils.data import DataLoader\n"
-        "from ner_model.interruptions import ignore_signals, signals\n"
+        "from ner_model.interruptions import ignoring_signals, signals\n"
         "signals.catch()\n"
-        "batches = iter(DataLoader(range(100), num_workers=1, worker_init_fn=ignore_signals))\n"
+        "batches = iter(DataLoader(range(100), num_workers=1, worker_init_fn=ignoring_signals()))\n"
         "next(batches)\n"
         "raise RuntimeError('no device')\n"
     )
@@ -178,7 +181,7 @@ def test_two_processes_end_together_when_one_gets_the_signal(forked, tmp_path):
 
 
 SIGNALLED = """
-import os, signal, sys
+import os, signal, sys, time
 from ner_model.interruptions import signals
 sys.argv = ["run_ner.py"]
 signals.catch()
@@ -208,6 +211,13 @@ print("not reached")
             "run_ner.py: ended by SIGINT; this run has saved no checkpoint\n",
         ),
         ("SIGINT", "with signals.deferred():\n kill(); signals.came -= 1; kill()", -signal.SIGINT, ""),
+        # another process has told of a signal; this one's own first kills nothing
+        (
+            "SIGTERM",
+            "with signals.deferred():\n signals.number = signal.SIGINT; time.sleep(1.1); kill(); print('on')",
+            130,
+            "run_ner.py: ended by SIGINT; this run has saved no checkpoint\n",
+        ),
         # a worker of a data loader
         (
             "SIGTERM",
@@ -226,6 +236,50 @@ def test_signals(name, code, exit_code, message):
         assert run.stdout in ("", "on\n")
     if exit_code == 0:
         assert run.stdout == f"{int(signal.SIGTERM)}\nnot reached\n"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_ignore_signals_however_they_begin(method):
+    code = (
+        "import os, signal, time\n"
+        "from torch.utils.data import DataLoader\n"
+        "from ner_model.interruptions import ignoring_signals, signals\n"
+        "if __name__ == '__main__':\n"
+        "    signals.catch()\n"
+        "    made = {'num_workers': 1, 'multiprocessing_context': METHOD, 'worker_init_fn': ignoring_signals()}\n"
+        "    batches = iter(DataLoader(list(range(100)), **made))\n"
+        "    next(batches)\n"
+        "    os.kill(batches._workers[0].pid, signal.SIGINT)\n"
+        "    time.sleep(0.2)\n"
+        "    print(len(list(batches)))\n"
+    ).replace("METHOD", repr(method))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "99\n", ""), run
+
+
+def test_a_signal_that_comes_while_the_processes_agree_is_not_lost(monkeypatch):
+    """Nor acted upon by this process alone: the others hear of it the next time."""
+    own = Signals()
+    monkeypatch.setattr(interruptions, "signals", own)
+    own.process = os.getpid()
+    trainer = SimpleNamespace(args=SimpleNamespace(world_size=2), _agreement=None)
+    asked = []
+
+    def all_reduce(number, how, group):
+        asked.append(int(number))
+        own.number = signal.SIGTERM
+
+    monkeypatch.setattr("torch.distributed.all_reduce", all_reduce)
+    assert [Interruptible._asked_to_stop(trainer) for _ in range(2)] == [False, True]
+    assert asked == [0, signal.SIGTERM] and own.number == signal.SIGTERM
+
+
+def test_the_first_step_without_a_number_is_kept():
+    trainer = SimpleNamespace(_first_bad=None, state=SimpleNamespace(global_step=0))
+    for step, figure in enumerate([1.0, float("inf"), 2.0, float("nan"), 3.0]):
+        trainer.state.global_step = step
+        Interruptible._look_at(trainer, torch.tensor(figure))
+        assert Interruptible._steps_without_number(trainer) == ([] if step < 1 else [1])
 
 
 def test_a_signal_while_files_are_read():
@@ -282,6 +336,13 @@ def test_no_number_is_found_where_nothing_is_logged_before_the_end(forked, tmp_p
     code, output = forked.run(tmp_path, at=["on_step_begin", 4], nan="weights", arguments=arguments)
     places = ", ".join(f"example {k}" for k in examples(forked, 4)[0])  # of an epoch before the last one
     assert code == 1 and f"no number from step 5 on; its batch: {places}. Look" in output
+
+
+def test_no_number_in_the_last_step_is_found_where_nothing_is_saved(forked, tmp_path):
+    """The loss was one, its gradient was not: what is scored after it would be a model without numbers."""
+    nothing = {"logging_strategy": "no", "eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
+    code, output = forked.run(tmp_path, at=["on_step_begin", 8], nan="gradients", arguments=nothing)
+    assert code == 1 and "no number from step 9 on; its batch: " in output
 
 
 def test_the_places_of_windows_are_lines_of_files():
