@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import re
 import shlex
 import shutil
@@ -155,13 +156,43 @@ class VerifiedCheckpoints:
     def _get_output_dir(self, trial):
         return self._unfinished or super()._get_output_dir(trial)
 
+    def train(self, *args, **kwargs):
+        given, model = self.args, self.model
+        engines = {"FSDP": self.is_fsdp_enabled, "DeepSpeed": self.is_deepspeed_enabled}
+        self._run = {  # what weights and optimizer are: compared before they are read
+            "model": type(model).__name__,
+            "weights": sum(p.numel() for p in model.parameters()),
+            "labels": ", ".join(map(str, model.config.id2label.values())),
+            "engine": next((name for name, is_on in engines.items() if is_on), "DDP or none"),
+            "--optim": str(getattr(given.optim, "value", given.optim)),
+            "--adam_beta1": given.adam_beta1,
+            "--adam_beta2": given.adam_beta2,
+            "--adam_epsilon": given.adam_epsilon,
+        }
+        return super().train(*args, **kwargs)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        self._refuse_another_run(resume_from_checkpoint)
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _refuse_another_run(self, checkpoint):
+        """Raises InputError where a fact of this run is not what the checkpoint's manifest says of its run."""
+        with open(os.path.join(checkpoint, MANIFEST), encoding="utf-8") as file:
+            then = json.load(file)["run"]
+        for name, now in self._run.items():
+            if name in then and now != then[name]:
+                raise InputError(
+                    f"--resume_from_checkpoint {checkpoint}: of a run with {name} {then[name]}, this one has {now};"
+                    " give the same, or start a new run"
+                )
+
     def _init_training_state(self, max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial):
         """Refuses a checkpoint of another run: its position would be another one in this run's data.
 
         What an earlier run left in the output directory is cleared away only now that nothing is left to refuse.
         """
         args = self.args
-        self._run = {
+        self._run |= {
             "--seed": args.seed,
             "--data_seed": args.data_seed,
             "batch size over all processes": self._train_batch_size * args.world_size,
@@ -178,14 +209,7 @@ class VerifiedCheckpoints:
         self._newest = None
         if resume_from_checkpoint is not None:
             self._newest = os.path.abspath(resume_from_checkpoint)
-            with open(os.path.join(resume_from_checkpoint, MANIFEST), encoding="utf-8") as file:
-                then = json.load(file)["run"]
-            for name, now in self._run.items():
-                if name in then and now != then[name]:
-                    raise InputError(
-                        f"--resume_from_checkpoint {resume_from_checkpoint}: of a run with {name} {then[name]}, this"
-                        f" one has {now}; give the same, or start a new run"
-                    )
+            self._refuse_another_run(resume_from_checkpoint)
         if self.is_world_process_zero():
             clear_checkpoints(args.output_dir, resume_from_checkpoint)
         begin = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial)
@@ -195,12 +219,15 @@ class VerifiedCheckpoints:
         return begin
 
     def _find_best(self):
-        """Point to the best checkpoint so far, beside the one resumed from (the directory may have been moved)."""
+        """Point to the best checkpoint so far: beside the one resumed from (the directory may have been moved), or
+        where it was when that was saved (in the directory of the run that its own run went on with)."""
         state = self.state
         if state.best_global_step is None:
             return
         best = os.path.join(os.path.dirname(self._newest), f"checkpoint-{state.best_global_step}")
         fault = fault_of(best) if best != self._newest else None
+        if fault and state.best_model_checkpoint and fault_of(state.best_model_checkpoint) is None:
+            best, fault = state.best_model_checkpoint, None
         state.best_model_checkpoint = None if fault else best
         if fault and self.args.load_best_model_at_end:
             if self.is_world_process_zero():
@@ -267,7 +294,8 @@ def full_disk(path, unfinished, newest):
             reason = "a file was cut short"
         elif "(os error " not in reason:  # safetensors and tokenizers
             raise
-        free = shutil.disk_usage(os.path.dirname(unfinished)).free
+        folder = next(parent for parent in pathlib.Path(unfinished).absolute().parents if parent.is_dir())
+        free = shutil.disk_usage(folder).free
         kept = f"{newest} is intact; make room, then {how_to_go_on(newest)}" if newest else "there was none before it"
         raise TrainingStopped(f"{path} could not be written: {reason} ({free / 1e6:,.0f} MB free); {kept}") from error
 

@@ -172,9 +172,11 @@ def fine_tune(
     frozen=False,
     class_weights=None,
     copies=0,
+    labels=None,
     **ending,
 ):
-    """Steps 7 to 9 of `run_ner.py`, trained so many times one after the other. `ending`: see `Ending`."""
+    """Steps 7 to 9 of `run_ner.py`, trained so many times one after the other, of so many labels. `ending`: see
+    `Ending`."""
     import torch
     import transformers
 
@@ -210,7 +212,7 @@ def fine_tune(
         args = transformers.TrainingArguments(**defaults | (arguments or {}))
         transformers.set_seed(1)
         trainer = NerTrainer(
-            model=load_model(encoder, tokenizer, names, keep_head=False),
+            model=load_model(encoder, tokenizer, names[:labels], keep_head=False),
             args=args,
             train_dataset=windows.select_columns(["input_ids", "labels"]),
             eval_dataset=windows,

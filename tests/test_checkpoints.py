@@ -226,6 +226,16 @@ def test_a_run_that_was_moved_finds_its_best_checkpoint(forked, whole, tmp_path)
     assert weights(moved) == whole[1]
 
 
+def test_a_run_that_went_on_elsewhere_finds_its_best_checkpoint_where_it_was(forked, whole, tmp_path):
+    assert forked.run(tmp_path / "a")[0] == 0
+    resume = str(tmp_path / "a" / "checkpoint-6")  # the best
+    code, _ = forked.run(tmp_path / "b", resume=resume, signals_at=[["on_step_end", 9, "SIGTERM", 0]])
+    assert code == 143 and [name for name in entries(tmp_path / "b") if "checkpoint" in name] == ["checkpoint-9"]
+    code, output = forked.run(tmp_path / "b", resume="true")
+    assert code == 0 and "the best so far" not in output, output
+    assert weights(tmp_path / "b") == whole[1]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -235,6 +245,8 @@ def test_a_run_that_was_moved_finds_its_best_checkpoint(forked, whole, tmp_path)
         ({"learning_rate": 1e-4}, "of a run with --learning_rate 0.001, this one has 0.0001"),
         ({"gradient_accumulation_steps": 2}, "of a run with --gradient_accumulation_steps 1, this one has 2"),
         ({"label_smoothing_factor": 0.1}, "of a run with --label_smoothing_factor 0.0, this one has 0.1"),
+        ({"optim": "sgd"}, "of a run with --optim adamw_torch_fused, this one has sgd"),
+        ({"adam_beta2": 0.9}, "of a run with --adam_beta2 0.999, this one has 0.9"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message):
@@ -250,6 +262,7 @@ def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message)
 
 def test_another_way_to_train_or_another_loss_is_refused(forked, run):
     for job, message in (
+        ({"labels": 2}, "of a run with weights "),
         ({"frozen": True}, "of a run with weights that learn "),
         ({"class_weights": [1.0, 2.0, 1.0]}, "of a run with --class_weights none, this one has balanced"),
         ({"copies": 2}, "of a run with --augment 0, this one has 2"),
