@@ -43,11 +43,16 @@ def check_output_dir(output_dir, overwrite, resume, say=print):
 
     Raises:
         InputError: the directory is not empty, `overwrite` is false and `resume` is not a checkpoint in it; it is a
-            file; nothing to resume verifies.
+            file; it cannot be made or written to; nothing to resume verifies.
     """
+    wanted = pathlib.Path(output_dir or "runs").absolute()
+    place = next(path for path in (wanted, *wanted.parents) if path.exists())
+    if not place.is_dir():
+        why = "is a file" if place == wanted else f"cannot be made, {place} is a file"
+        raise InputError(f"--output_dir {output_dir or 'runs'}: {why}; give another")
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        raise InputError(f"--output_dir {output_dir or 'runs'}: no permission to write into {place}; give another")
     if output_dir is not None and os.path.exists(output_dir):
-        if not os.path.isdir(output_dir):
-            raise InputError(f"--output_dir {output_dir}: is a file; give a directory")
         place, name = os.path.split(os.path.realpath(resume or ""))
         if place == os.path.realpath(output_dir) and re.fullmatch(CHECKPOINT, name):
             resume = os.path.join(output_dir, name)  # one way to write it, whatever links lead there

@@ -343,3 +343,22 @@ def test_another_error_while_saving_is_not_taken_for_a_full_disk(forked, tmp_pat
     code, output = forked.run(tmp_path, overwrite=True, at=["on_evaluate", 3], unsavable=True)
     assert code == 1 and "message: " not in output and "Traceback" in output
     assert entries(tmp_path) == []
+
+
+def test_an_output_directory_that_cannot_be_made_or_written_to_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for wanted, message in (
+        ("file", "is a file; give another"),
+        ("file/a/b", f"cannot be made, {tmp_path}/file is a file; give another"),
+    ):
+        with pytest.raises(InputError, match=re.escape(f"--output_dir {tmp_path / wanted}: {message}")):
+            check_output_dir(str(tmp_path / wanted), False, None)
+    (tmp_path / "shut").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: "shut" not in str(path))  # root may write anywhere
+    for wanted in ("shut", "shut/a"):
+        message = f"--output_dir {tmp_path / wanted}: no permission to write into {tmp_path}/shut; give another"
+        with pytest.raises(InputError, match=re.escape(message)):
+            check_output_dir(str(tmp_path / wanted), False, None)
+    monkeypatch.chdir(tmp_path / "shut")
+    with pytest.raises(InputError, match="--output_dir runs: no permission to write into"):
+        check_output_dir(None, False, None)
