@@ -107,7 +107,7 @@ def read_paragraphs(path):
         raise InputError(f"--text {path}: no such file, check the path") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}:{lines}: not UTF-8 (byte 0x{error.object[error.start]:02X}); convert it") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"--text {path}: cannot be read ({error})") from None
     if not paragraphs:
         raise InputError(f"{path}:1: no text in it; give a file with a paragraph a line")

@@ -19,6 +19,13 @@ EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 6, 750, 60
 CHOSEN_LENGTH = {"num_train_epochs", "max_steps"}  # flags that leave no room for the above
 MOST_COPIES = 5  # of a sentence with other entities, in place of further epochs: benchmarks/README.md
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/README.md
+# what `ner_eval.score.ComputeMetrics` gives and can choose the best epoch
+FIGURES = ("f1", "precision", "recall", "macro_f1", "macro_precision", "macro_recall", "accuracy", "loss")
+LEAST = {  # values of flags; with lower ones `Trainer` fails, but only when it trains
+    **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), 1),
+    **dict.fromkeys(("gradient_accumulation_steps", "eval_accumulation_steps"), 1),
+    **dict.fromkeys(("dataloader_num_workers", "data_seed"), 0),
+}
 OWNED = {
     "do_train": "the recipe always trains",
     "do_eval": "the recipe always evaluates",
@@ -32,6 +39,8 @@ OWNED = {
     "train_sampling_strategy": "batches are bucketed by length, seeded",
     "length_column_name": "batches are bucketed by length, seeded",
     "ignore_data_skip": "a resumed run sees the same batches",
+    "save_only_model": "a run goes on from its checkpoints",
+    "auto_find_batch_size": "out of memory ends the run, and says what to lower",
     "dataloader_drop_last": "every window is trained on and scored",
     "average_tokens_across_devices": "the loss is the mean over all words of a step",
     "logging_nan_inf_filter": "a loss that is no number ends the run",
@@ -143,12 +152,12 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         words.
 
     Raises:
-        InputError: a value that `TrainingArguments` refuses, a tracker (`--report_to`) that is not installed,
-            `--patience` without a best checkpoint to go back to, `--lora` with an engine that shards the weights.
+        InputError: a value that `TrainingArguments` refuses, a tracker (`--report_to`) that is not installed, a best
+            model by a figure that there is not, `--patience` without evaluations or without a best checkpoint to go
+            back to, `--lora` with an engine that shards the weights.
     """
     import torch
 
-    from ner_model.precision import choose_precision
     from ner_model.trainer import LABEL_NAMES
 
     small = scratch or (width is not None and width <= SMALL)
@@ -163,9 +172,7 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         few = f"{sentences:,} sentences are few" + (", their copies included" if copied else "")
         say(f"epochs: {enough} in place of {epochs}, since {few} (--num_train_epochs)")
         epochs = enough
-    asked = bool(given & {"bf16", "fp16"})
-    bf16, precision = choose_precision(asked, refused=False)
-    args = parse_training_arguments(
+    args, precision = parse_training_arguments(
         rest,
         output_dir="runs",
         seed=seed,
@@ -187,17 +194,14 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         label_names=LABEL_NAMES,
         disable_tqdm=not sys.stderr.isatty(),
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
-        **({"bf16": True} if bf16 else {}),
     )
-    if asked:
-        precision = f"{'bf16' if args.bf16 else 'fp16' if args.fp16 else 'fp32'}, as the flags ask"
-        if not (args.bf16 or args.fp16):  # of these two, "false" would leave the choice to the launcher
-            args.mixed_precision = os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
-    elif bf16:
-        precision += " (--bf16 false turns it off)"
     engines = [name for name in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true"]
     if lora and (engines or args.fsdp or args.deepspeed):
         raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP and DeepSpeed")
+    if args.metric_for_best_model.removeprefix("eval_") not in FIGURES:
+        raise InputError(f"--metric_for_best_model {args.metric_for_best_model}: give one of {', '.join(FIGURES)}")
+    if patience is not None and args.eval_strategy == "no":
+        raise InputError(f"--patience {patience}: counts evaluations; give --eval_strategy epoch, or steps")
     if patience is not None and not args.load_best_model_at_end:
         raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
     return args, precision
@@ -209,23 +213,38 @@ def given_flags(rest):
 
 
 def parse_training_arguments(rest, **defaults):
-    """`TrainingArguments` from words of the command line, with other defaults for some of its fields.
+    """`TrainingArguments` from words of the command line, with other defaults for some of its fields, and the precision
+    in words: what the flags, the launcher or the hardware ask for (`choose_precision`).
 
     Raises InputError for a value that it refuses, and for a tracker (`--report_to`) that is not installed.
     """
     from transformers import HfArgumentParser, TrainingArguments
 
+    from ner_model.precision import choose_precision
+
+    asked = bool(given_flags(rest) & {"bf16", "fp16"})
+    bf16, precision = choose_precision(asked, refused=False)
     parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
     parser.error = refuse
-    parser.set_defaults(**defaults)
+    parser.set_defaults(**defaults, **({"bf16": True} if bf16 else {}))
     try:
         (args,) = parser.parse_args_into_dataclasses(rest)
     except InputError:
         raise
     except (ValueError, ImportError) as error:
         raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
+    for name, least in LEAST.items():
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} {value}: give {least} or more")
     check_trackers(args.report_to)
-    return args
+    if asked:
+        precision = f"{'bf16' if args.bf16 else 'fp16' if args.fp16 else 'fp32'}, as the flags ask"
+        if not (args.bf16 or args.fp16):  # of these two, "false" would leave the choice to the launcher
+            args.mixed_precision = os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
+    elif bf16:
+        precision += " (--bf16 false turns it off)"
+    return args, precision
 
 
 def check_trackers(names):

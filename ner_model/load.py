@@ -1,5 +1,6 @@
 """Tokenizer and encoder: the bundled `mini`, a Hub name, a directory, or `scratch`."""
 
+import collections
 import json
 import os
 import re
@@ -26,14 +27,17 @@ def read_config(name, trust_remote_code=False):
         The configuration as a dict; empty for `scratch`.
 
     Raises:
-        InputError: a directory without a configuration, a name that does not exist, a gated model, the Hub out of
-            reach, an adapter without its model; without `trust_remote_code`, pickled weights or code of the model's
-            own. The message names `--model` and what to do.
+        InputError: a directory that cannot be read or has no configuration, a name that does not exist, a gated model,
+            the Hub out of reach, an adapter without its model; without `trust_remote_code`, pickled weights or code of
+            the model's own. The message names `--model` and what to do.
     """
     if name == SCRATCH:
         return {}
     name = model_path(name)
-    files = os.listdir(name) if os.path.isdir(name) else _ask_hub(name, _files_on_hub)
+    try:
+        files = os.listdir(name) if os.path.isdir(name) else _ask_hub(name, _files_on_hub)
+    except OSError as error:
+        raise InputError(f"--model {name}: cannot be read ({error.strerror}); check its permissions") from None
     if "adapter_config.json" in files:
         raise InputError(
             f"--model {name}: an adapter, not a model; merge it into its model first (PEFT's merge_and_unload), or give"
@@ -174,10 +178,11 @@ def load_tokenizer(name, train_words, trust_remote_code=False):
         trust_remote_code: run code that comes with the model.
 
     Returns:
-        A fast tokenizer that reads words given one by one as it reads them in running text.
+        A fast tokenizer that reads words given one by one as it reads them in running text, and pads: where there is
+        no token for that, with the one for the end of a text.
 
     Raises:
-        InputError: the model has no fast tokenizer, or none that can be loaded.
+        InputError: the model has no fast tokenizer, none that can be loaded, or one with neither of these tokens.
     """
     if name == SCRATCH:
         return learn_wordpiece(train_words)
@@ -198,6 +203,10 @@ def load_tokenizer(name, train_words, trust_remote_code=False):
         )
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # transformers 5 makes one up without a word
         raise InputError(f"--model {name}: has no tokenizer files; save the tokenizer beside the model")
+    if tokenizer.pad_token_id is None:  # GPT-2 and its kin; the attention mask covers it, whatever it is
+        if tokenizer.eos_token_id is None:
+            raise InputError(f"--model {name}: its tokenizer has no token to pad with; set pad_token and save it again")
+        tokenizer.pad_token = tokenizer.eos_token
     _read_words_as_running_text(tokenizer)
     return tokenizer
 
@@ -215,13 +224,17 @@ def _read_words_as_running_text(tokenizer):
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizer
 
 
-def learn_wordpiece(words, vocab_size=8000, min_frequency=2):
+def learn_wordpiece(words, vocab_size=8000, min_frequency=2, say=print):
     """A cased WordPiece tokenizer learnt from words: the same words give the same vocabulary.
+
+    A character takes two subwords, and all characters a quarter of them or those of 128 characters, whichever is more.
+    The rarest beyond that are left out: a word with one of them becomes [UNK].
 
     Args:
         words: iterable of strings.
         vocab_size: subwords at most.
         min_frequency: how often a pair of subwords must occur to become one.
+        say: called with one line if characters are left out.
     """
     import tokenizers
     import transformers
@@ -233,6 +246,19 @@ def learn_wordpiece(words, vocab_size=8000, min_frequency=2):
     # Left alone, the trainer numbers the continuing characters in the order of a hash map and breaks ties by these
     # numbers: another vocabulary each time. Named in advance, they have fixed numbers.
     characters = sorted(set("".join(learner.normalizer.normalize_str(word) for word in set(words))))
+    most = max(vocab_size // 8, 128)
+    if len(characters) > most:
+        frequency = collections.Counter()
+        for word, times in collections.Counter(words).items():
+            for character in learner.normalizer.normalize_str(word):
+                frequency[character] += times
+        by_frequency = sorted(characters, key=lambda c: (-frequency[c], c))
+        characters, left_out = sorted(by_frequency[:most]), by_frequency[most:]
+        words = [word.translate(dict.fromkeys(map(ord, left_out), " ")) for word in words]
+        say(
+            f"vocabulary: {vocab_size:,} subwords leave room for the {most:,} most frequent of"
+            f" {len(frequency):,} characters; a word with one of the others is [UNK]"
+        )
     trainer = tokenizers.trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,

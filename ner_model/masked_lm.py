@@ -20,8 +20,9 @@ from ner_model.precision import bf16_between_products
 def load_masked_lm(name, tokenizer, flags, say=print):
     """A masked language model in float32: random weights for `scratch`, or one from the Hub or a directory.
 
-    Attention is the plain one on a CPU: the backward pass of torch's fused kernel takes longer there (4 x 256, 64 rows
-    of 128 on two cores: 0.81 s a step against 0.66 s, medians of ten steps, one run each). SDPA elsewhere.
+    Attention is SDPA where there is a CUDA GPU, the plain one elsewhere: on a CPU the backward pass of torch's fused
+    kernel takes longer (4 x 256, 64 rows of 128 on two cores: 0.81 s a step against 0.66 s, medians of ten steps, one
+    run each).
 
     Raises:
         InputError: it cannot be loaded, its attention takes no mask of pairs, or its tokenizer has no mask token.
@@ -63,7 +64,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     """`Trainer` for rows of several pieces: no attention between pieces, scores for masked subwords only.
 
     The loss is the cross-entropy summed over masked subwords and divided by their number over all accumulation steps
-    and processes. Raises InputError for a model that cannot take rows of several pieces.
+    and processes. Raises InputError for a model that cannot take rows of several pieces, or not keep them apart.
     """
 
     def __init__(self, model, *args, **kwargs):
@@ -82,6 +83,9 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         padding = [module.padding_idx for name, module in model.named_modules() if name.endswith("position_embeddings")]
         self.first_position = padding[0] + 1 if padding and padding[0] is not None else 0
         self.additive = model.config._attn_implementation == "eager"
+        config = model.config.get_text_config()
+        is_local = "sliding_attention" in (getattr(config, "layer_types", None) or ())
+        self.window = config.sliding_window if is_local else None  # how far to each side the local layers look
         self.wanted = None  # (masked,) int64: the subwords behind the masks
         self._try_out(model)
         bf16_between_products(model)
@@ -95,22 +99,30 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         return output
 
     def _try_out(self, model):
-        """Two rows without a loss: refuse models that cannot take them, such as ESM and MobileBERT, and let
+        """Two rows without a loss, which differ in the pieces around the middle one: refuse models that cannot take
+        them, such as ESM and MobileBERT, and those where the middle one's scores differ too, such as BART. Let
         `_cross_entropy` do the output layer's work where the model hands on as it is what that layer gives.
         """
         decoder, training, mark = model.get_output_embeddings(), model.training, torch.zeros(())
         linear = isinstance(decoder, torch.nn.Linear)
-        if linear:
-            decoder.forward = lambda hidden: mark
-        ids = torch.zeros(2, 3, dtype=torch.long, device=model.device)
-        position = torch.arange(3, device=model.device).expand(2, 3)
+        rows = {
+            "input_ids": [[0, 1, 2, 1, 0], [3, 1, 2, 1, 3]],
+            "segment": [[1, 2, 2, 2, 3]] * 2,
+            "position_ids": [[0, 0, 1, 2, 0]] * 2,
+            "labels": [[IGNORED, 1, 2, 1, IGNORED]] * 2,
+        }
         model.eval()
-        inputs = self._model_inputs({"input_ids": ids, "segment": ids + 1, "position_ids": position, "labels": ids})
+        inputs = self._model_inputs({name: torch.tensor(row, device=model.device) for name, row in rows.items()})
         del inputs["labels"]
         try:
             with torch.no_grad():
-                handed_on = model(**inputs).logits
-        except (RuntimeError, ValueError, TypeError) as error:
+                one, other = model(**inputs).logits[0].chunk(2)
+                if (one - other).abs().max() > 1e-4 * one.abs().max():
+                    raise ValueError("the scores of one depend on the others")
+                if linear:
+                    decoder.forward = lambda hidden: mark
+                    handed_on = model(**inputs).logits
+        except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
                 f"--model: {type(model).__name__} cannot keep a row's paragraphs apart ({reason}); use another"
@@ -136,21 +148,30 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         return super().compute_loss(model, self._model_inputs(inputs), return_outputs, num_items_in_batch)
 
     def _model_inputs(self, batch):
-        """A batch of `collate_rows` as the model takes it: attention allowed inside a segment only."""
+        """A batch of `collate_rows` as the model takes it: attention allowed inside a segment only.
+
+        A model with local layers (ModernBERT) takes a mask for each kind of layer: a single one it would use in all.
+        """
         segment = batch["segment"]
-        allowed = segment[:, None, :, None] == segment[:, None, None, :]
+        allowed = {"full_attention": segment[:, None, :, None] == segment[:, None, None, :]}
+        if self.window is not None:
+            index = torch.arange(segment.shape[1], device=segment.device)
+            near = (index[:, None] - index).abs() <= self.window
+            allowed["sliding_attention"] = allowed["full_attention"] & near
         if self.additive:
             low = torch.bfloat16 if self.args.bf16 else torch.float32
-            allowed = torch.zeros_like(allowed, dtype=low).masked_fill_(~allowed, torch.finfo(low).min)
+            for kind, mask in allowed.items():
+                allowed[kind] = torch.zeros_like(mask, dtype=low).masked_fill_(~mask, torch.finfo(low).min)
         self.gather = batch["labels"] != IGNORED
         self.wanted = batch["labels"][self.gather]
-        inputs = {"input_ids": batch["input_ids"], "attention_mask": allowed, "labels": batch["labels"]}
+        mask = allowed["full_attention"] if self.window is None else allowed
+        inputs = {"input_ids": batch["input_ids"], "attention_mask": mask, "labels": batch["labels"]}
         if self.takes_positions:
             inputs["position_ids"] = batch["position_ids"] + self.first_position
         return inputs
 
     def held_out_loss(self, rows):
-        """Mean cross-entropy in nats per masked subword of `PackedRows`, over all processes, without dropout."""
+        """Mean cross-entropy in nats per masked subword of `PackedRows`, without dropout. Each process computes all."""
         self.model.eval()
         sums = torch.zeros(2, dtype=torch.float64)
         with torch.no_grad(), self.compute_loss_context_manager():
@@ -160,9 +181,8 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
                 inputs = self._model_inputs(batch)
                 labels = inputs.pop("labels")
                 count = int((labels != IGNORED).sum())
-                if count:
-                    loss = masked_loss(self.model(**inputs), labels)
-                    sums += torch.tensor([float(loss) * count, count], dtype=torch.float64)
+                loss = masked_loss(self.model(**inputs), labels)
+                sums += torch.tensor([float(loss) * count, count], dtype=torch.float64)
         return float(sums[0] / sums[1])
 
 

@@ -52,8 +52,8 @@ class PackedRows(torch.utils.data.Dataset):
     A piece is what of a paragraph fits into a row between the tokenizer's special tokens, cut between words; pieces are
     packed best-fit, in an order that the seed decides. An item is `(input_ids, segment, target)`, int64 arrays of
     shape (length,): `segment` numbers the pieces from 1 (0 is padding), `target` holds the masked subwords and -100
-    elsewhere. Words are masked as a whole: a word is drawn with probability `share`; of the drawn words 80% become the
-    mask token, 10% random subwords, 10% stay (Devlin et al. 2019).
+    elsewhere. Words are masked as a whole: a word is drawn with probability `share`, and one of the row where that drew
+    none; of the drawn words 80% become the mask token, 10% random subwords, 10% stay (Devlin et al. 2019).
 
     Item `k` is row `k % len(self)` in epoch `k // len(self)`, so an item depends on nothing but seed and number, and a
     resumed run masks the same words. `RowBatches` draws the numbers.
@@ -131,6 +131,7 @@ class PackedRows(torch.utils.data.Dataset):
         ids = np.full(self.length, self.pad_id, np.int64)
         segment = np.zeros(self.length, np.int64)
         target = np.full(self.length, IGNORED, np.int64)
+        words = np.full(self.length, -1)  # which word of the row a position belongs to
         at = 0
         for number, piece in enumerate(self.rows[row], start=1):
             begin, end = self.pieces[piece].tolist()
@@ -139,21 +140,33 @@ class PackedRows(torch.utils.data.Dataset):
             drawn = random.random(int(word[-1] - word[0]) + 1) < self.share
             fate = random.random(len(drawn))
             masked, fate = drawn[word - word[0]], fate[word - word[0]]
-            shown = np.where(masked & (fate < 0.8), self.mask_id, original)
-            shown = np.where(masked & (fate >= 0.9), random.choice(self.ordinary, len(shown)), shown)
+            shown = self._shown(original, masked, fate, random)
             inner = at + len(self.before)
             stop = inner + len(original)
             ids[at:inner], ids[inner:stop], ids[stop : stop + len(self.after)] = self.before, shown, self.after
             target[inner:stop][masked] = original[masked]
+            words[inner:stop] = words.max() + 1 + word - word[0]
             segment[at : stop + len(self.after)] = number
             at = stop + len(self.after)
+        if (target == IGNORED).all():  # a step of such rows would have no loss
+            masked = words == random.choice(np.unique(words[words >= 0]))
+            target[masked] = ids[masked]
+            ids = self._shown(ids, masked, random.random(), random)
         return ids, segment, target
+
+    def _shown(self, original, masked, fate, random):
+        """What the model sees of subwords of which some are masked. `fate`: in [0, 1), the same for all of a word."""
+        shown = np.where(masked & (fate < 0.8), self.mask_id, original)
+        return np.where(masked & (fate >= 0.9), random.choice(self.ordinary, len(shown)), shown)
+
+    def filled(self):
+        """How many positions of all rows hold something, special tokens included."""
+        extra = len(self.before) + len(self.after)
+        return int((self.pieces[:, 1] - self.pieces[:, 0]).sum()) + extra * len(self.pieces)
 
     def padding(self):
         """The share of positions that hold nothing."""
-        extra = len(self.before) + len(self.after)
-        filled = (self.pieces[:, 1] - self.pieces[:, 0]).sum() + extra * len(self.pieces)
-        return 1 - filled / (len(self.rows) * self.length)
+        return 1 - self.filled() / (len(self.rows) * self.length)
 
 
 class RowBatches(torch.utils.data.Sampler):

@@ -63,14 +63,15 @@ def bf16_between_products(model, widest=math.inf):
     whatever they are given.) Without autocast, nothing changes.
 
     Args:
-        model: one with a module called `embeddings`; others stay as they are.
+        model: one with a module called `embeddings` that gives one tensor; others (LiLT's gives two) stay as they are.
         widest: and no wider than this (`hidden_size`).
     """
     import torch
 
     def halve(module, args, output):
         is_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        return output.bfloat16() if is_bf16 and output.device.type == "cpu" else output
+        on_cpu = isinstance(output, torch.Tensor) and output.device.type == "cpu"
+        return output.bfloat16() if is_bf16 and on_cpu else output
 
     embeddings = [module for name, module in model.named_modules() if name.rpartition(".")[2] == "embeddings"]
     if embeddings and getattr(model.config, "hidden_size", math.inf) <= widest:

@@ -5,10 +5,11 @@
     python -m ner_model.pretrain --train_file words.csv --model runs/mine --output_dir runs/adapted --minutes 5
 
 A paragraph a line, or the words of labelled sentences (split as run_ner.py splits them; only training sentences are
-read). `run_ner.py --model DIR` fine-tunes what it writes. Beside the flags below, every flag of
-transformers.TrainingArguments works.
+read). `run_ner.py --model DIR` fine-tunes what it writes. Beside the flags below, those of
+transformers.TrainingArguments work, but for a few that are refused by name and reason.
 """
 
+import math
 import os
 import shlex
 import sys
@@ -22,7 +23,7 @@ from ner_data.read import read_corpus
 from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_model.allocator import keep_freed_memory
 from ner_model.arguments import OWNED as RECIPE_OWNED
-from ner_model.arguments import check_flags, refuse
+from ner_model.arguments import check_flags, given_flags, refuse
 from ner_model.checkpoints import TrainingStopped, check_output_dir
 from ner_model.interruptions import signals
 from ner_model.load import SCRATCH, read_config
@@ -46,10 +47,12 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
 }
 AS_IN_THE_RECIPE = (
     *("remove_unused_columns", "label_names", "ignore_data_skip", "average_tokens_across_devices"),
-    *("logging_nan_inf_filter", "enable_jit_checkpoint"),
+    *("logging_nan_inf_filter", "enable_jit_checkpoint", "auto_find_batch_size", "save_only_model"),
 )
 OWNED = {name: reason for reason, names in REASONS.items() for name in names}
 OWNED |= {name: RECIPE_OWNED[name] for name in AS_IN_THE_RECIPE}
+# the flags that `read_corpus` takes as they are, to split as run_ner.py does
+SPLITTING = ("validation_fraction", "test_fraction", "group_column", "split_file", "seed")
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 
 
@@ -67,6 +70,9 @@ class Pretraining:
     train_file: str | None = flag(None, "in place of text: labelled words, in any format that run_ner.py reads")
     validation_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
     test_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
+    validation_fraction: float = flag(0.1, "as for run_ner.py: keeps the training sentences the same")
+    test_fraction: float = flag(0.1, "as for run_ner.py: keeps the training sentences the same")
+    group_column: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
     split_file: str | None = flag(None, "read the training sentences of an earlier run's split.jsonl")
     model: str = flag(
         SCRATCH, "`mini` (bundled), Hub name, local directory, or `scratch` (random weights, new vocabulary)"
@@ -101,6 +107,9 @@ def parse(argv):
     check_flags(rest, [*(f.name for f in fields(Pretraining)), *reading_of(reading)], OWNED)
     if bool(flags.text) == bool(flags.train_file):
         raise InputError("--text: give plain text files, or --train_file with labelled words, not both")
+    of_labelled_words = {"validation_file", "test_file", *SPLITTING, *reading_of(reading)} - {"seed"}
+    if flags.text and (idle := sorted(given_flags(argv) & of_labelled_words)):
+        raise InputError(f"--{idle[0]}: is for --train_file, not for --text; leave it out")
     if flags.output_dir is None:
         raise InputError("--output_dir: give a directory for the checkpoints and the encoder")
     steps = any(word.split("=")[0] in ("--max_steps", "--max-steps") for word in rest)
@@ -110,8 +119,10 @@ def parse(argv):
         value = getattr(flags, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
-    if flags.minutes == 0:
-        raise InputError("--minutes 0: give the time to train for")
+    if flags.minutes == 0 or not math.isfinite(flags.minutes or 0):
+        raise InputError(f"--minutes {flags.minutes:g}: give the time to train for")
+    if flags.seed >= 2**32:  # numpy's limit
+        raise InputError(f"--seed {flags.seed}: give {2**32 - 1} or less")
     if flags.hidden_size < 64 or flags.hidden_size % 64:
         raise InputError(f"--hidden_size {flags.hidden_size}: give a multiple of 64")
     if not 0 < flags.masked_share < 1:
@@ -128,6 +139,7 @@ def main(argv=None):
     flags, reading, rest = parse(argv)
     say = print if MAIN_PROCESS else lambda *_: None
     resume_from = check_output_dir(flags.output_dir, flags.overwrite_output_dir, flags.resume_from_checkpoint, say)
+    signals.saved = resume_from and os.path.abspath(resume_from)
     paragraphs = read_text_of(flags, reading, say)
     read_config(flags.model, trust_remote_code=None)
     keep_freed_memory()
@@ -141,8 +153,7 @@ def read_text_of(flags, reading, say):
     if flags.train_file:
         tables = read_corpus(
             *(flags.train_file, flags.validation_file, flags.test_file),
-            split_file=flags.split_file,
-            seed=flags.seed,
+            **{name: getattr(flags, name) for name in SPLITTING},
             say=say,
             **reading,
         )

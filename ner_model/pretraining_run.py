@@ -15,13 +15,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from ner_data import InputError
 from ner_data.bundled import model_path
 from ner_data.text_file import counted
-from ner_model.arguments import given_flags, parse_training_arguments
+from ner_model.arguments import parse_training_arguments
 from ner_model.checkpoints import save_model
 from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
 from ner_model.masked_lm import MaskedTrainer, load_masked_lm
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, collate_rows, encode_paragraphs
-from ner_model.precision import choose_precision
 
 HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
 
@@ -70,12 +69,12 @@ class BudgetSchedule(LRScheduler):
 class Progress(transformers.TrainerCallback):
     """A line per logging step; stops at the end of a budget of seconds."""
 
-    def __init__(self, schedule, tokens_per_step, say):
-        self.schedule, self.tokens_per_step, self.say = schedule, tokens_per_step, say
+    def __init__(self, schedule, tokens_per_epoch, say):
+        self.schedule, self.tokens_per_epoch, self.say = schedule, tokens_per_epoch, say
         self.header, self.begun = True, None
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.begun = (time.monotonic(), state.global_step)
+        self.begun = (time.monotonic(), state.epoch or 0)
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.schedule.seconds and self.schedule.progress() >= 1:
@@ -88,18 +87,17 @@ class Progress(transformers.TrainerCallback):
         if self.header:
             self.header = False
             self.say("  step  million tokens  budget    loss  learning rate  tokens/s")
-        seconds, steps = time.monotonic() - self.begun[0], state.global_step - self.begun[1]
+        seconds, epochs = time.monotonic() - self.begun[0], state.epoch - self.begun[1]
         self.say(
-            f"{state.global_step:6}  {state.global_step * self.tokens_per_step / 1e6:14.1f}"
+            f"{state.global_step:6}  {state.epoch * self.tokens_per_epoch / 1e6:14.1f}"
             f"  {self.schedule.progress():6.1%}  {logs['loss']:6.3f}  {logs['learning_rate']:13.2e}"
-            f"  {steps * self.tokens_per_step / seconds:8,.0f}"
+            f"  {epochs * self.tokens_per_epoch / seconds:8,.0f}"
         )
 
 
 def pretraining_arguments(flags, rest):
     """`TrainingArguments` for pre-training, and the precision in words. Raises InputError for a value it refuses."""
-    bf16, precision = choose_precision(asked=bool(given_flags(rest) & {"bf16", "fp16"}), refused=False)
-    args = parse_training_arguments(
+    args, precision = parse_training_arguments(
         rest,
         output_dir=flags.output_dir,
         seed=flags.seed,
@@ -119,8 +117,9 @@ def pretraining_arguments(flags, rest):
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
-        **({"bf16": True} if bf16 else {}),
     )
+    if args.save_strategy == "best":
+        raise InputError("--save_strategy best: perplexity is measured once, at the end; give steps, epoch or no")
     if flags.minutes is None and args.max_steps < 1:
         raise InputError(f"--max_steps {args.max_steps}: give 1 or more")
     if args.n_gpu > 1:
@@ -155,6 +154,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         say: prints in the main process.
     """
     args, precision = pretraining_arguments(flags, rest)
+    before = [] if flags.model == SCRATCH else trainings_of(flags.model, say)
     if not sys.stderr.isatty():  # progress bars are for a terminal
         transformers.logging.disable_progress_bar()
     say(f"precision: {precision}")
@@ -163,7 +163,10 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     # text -> rows
     parts = hold_out(paragraphs, flags.seed)
     words = (word for p in parts[0] for word in (p.split() if isinstance(p, str) else p))
-    tokenizer = learn_wordpiece(words, flags.vocab_size) if flags.model == SCRATCH else load_tokenizer(flags.model, ())
+    if flags.model == SCRATCH:
+        tokenizer = learn_wordpiece(words, flags.vocab_size, say=say)
+    else:
+        tokenizer = load_tokenizer(flags.model, ())
     model = load_masked_lm(flags.model, tokenizer, flags, say)
     length = subword_limit(tokenizer, model, flags.max_length, say)
     encoded = [encode_paragraphs(tokenizer, part) for part in parts]
@@ -171,6 +174,9 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     train, held_out = (
         PackedRows(part, tokenizer, length, share, flags.seed) for part, share in zip(encoded, shares, strict=True)
     )
+    if not len(held_out):
+        held = counted(len(parts[1]), "paragraph")
+        raise InputError(f"--seed {flags.seed}: holds out {held} without a subword; give another seed, or more text")
     say(
         f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {length},"
         f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"
@@ -187,8 +193,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     trainer.optimizer = MuonAdamW(model, args)
     budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
     trainer.lr_scheduler = schedule = BudgetSchedule(trainer.optimizer, **budget)
-    tokens_per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size * length
-    trainer.add_callback(Progress(schedule, tokens_per_step, say))
+    trainer.add_callback(Progress(schedule, train.filled(), say))
     trainer.train(resume_from_checkpoint=resume_from)
 
     # what it became
@@ -209,13 +214,13 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         "paragraphs": len(paragraphs),
         "subwords": len(encoded[0].ids),
         "steps": trainer.state.global_step,
-        "tokens": trainer.state.global_step * tokens_per_step,
+        "tokens": round(trainer.state.epoch * train.filled()),
         "hours": schedule.elapsed / 3600,
         "hardware": hardware(args),
         "precision": precision,
         "held_out_loss": loss,
         "held_out_perplexity": math.exp(loss),
-        "before": trainings_of(flags.model),
+        "before": before,
     }
 
     def write(directory):
@@ -235,14 +240,24 @@ def hardware(args):
     return f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
 
 
-def trainings_of(name):
-    """The figures of the trainings that a model of this program has behind it, the first one first: a list of dicts."""
+def trainings_of(name, say):
+    """The figures of the trainings that a model of this program has behind it, the first one first: a list of dicts.
+
+    A file of that name that does not hold them is said in a line, and passed over.
+    """
     path = os.path.join(model_path(name), "pretraining.json")
     if not os.path.isfile(path):
         return []
-    with open(path, encoding="utf-8") as file:
-        facts = json.load(file)
-    return [*facts.pop("before", []), facts]
+    try:
+        with open(path, encoding="utf-8") as file:
+            facts = json.load(file)
+        trainings = [*facts.pop("before", []), facts]
+        for earlier in trainings:
+            BEFORE.format(**earlier)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        say(f"{path}: not the figures of a training by this program; the new card does not tell of it")
+        return []
+    return trainings
 
 
 def write_card(facts, name, directory):

@@ -1,14 +1,18 @@
 """Loading: clear errors, limits, the vocabulary of `scratch`."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+import tokenizers
+import torch
 import transformers
-from families import TEXT
+from families import SHAPE, TEXT
 
 from ner_data import InputError
+from ner_model.batching import WindowCollator
 from ner_model.load import label_order, learn_wordpiece, load_model, load_tokenizer, read_config, subword_limit
 from ner_model.precision import choose_precision
 
@@ -17,6 +21,15 @@ NAMES = ["O", "B-per", "I-per"]
 
 def test_a_directory_without_a_config(tmp_path):
     with pytest.raises(InputError, match=r"--model .*: the directory has no config.json; give"):
+        read_config(str(tmp_path))
+
+
+def test_a_directory_that_cannot_be_read(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", denied)  # the tests may be run by root, who reads everything
+    with pytest.raises(InputError, match=f"^--model {tmp_path}: cannot be read .Permission denied.; check its permis"):
         read_config(str(tmp_path))
 
 
@@ -50,6 +63,42 @@ def test_a_slow_tokenizer(bert_dir, monkeypatch):
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: Slow())
     with pytest.raises(InputError, match="Slow is a slow tokenizer"):
         load_tokenizer(bert_dir, [])
+
+
+def _without_padding(directory, **special):
+    """A byte-level tokenizer, as GPT-2's, with no token for padding."""
+    learner = tokenizers.Tokenizer(tokenizers.models.BPE())
+    learner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet, show_progress=False
+    )
+    learner.train_from_iterator(TEXT, trainer)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=learner, **special).save_pretrained(directory)
+
+
+def test_a_model_without_a_padding_token_pads_with_the_end_of_text(tmp_path):
+    _without_padding(tmp_path, eos_token="<|endoftext|>")
+    config = transformers.GPT2Config(
+        vocab_size=300, n_positions=64, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0
+    )
+    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
+    tokenizer = load_tokenizer(str(tmp_path), [])
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id == 0
+    model = load_model(str(tmp_path), tokenizer, NAMES, False).eval()
+    rows = [{"input_ids": ids, "labels": [0] * len(ids)} for ids in (list(range(5, 25)), [7, 8, 9])]
+    batch = WindowCollator(tokenizer)(rows)
+    assert batch["input_ids"][1, 3:].unique().tolist() == [0] and batch["attention_mask"].sum().item() == 23
+    batch.pop("labels")
+    alone = model(input_ids=torch.tensor([[7, 8, 9]])).logits
+    torch.testing.assert_close(model(**batch).logits[1, :3], alone[0])
+
+
+def test_a_tokenizer_with_nothing_to_pad_with(tmp_path):
+    _without_padding(tmp_path)
+    transformers.BertConfig(vocab_size=300, **SHAPE).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=f"^--model {tmp_path}: its tokenizer has no token to pad with; set pad_token"):
+        load_tokenizer(str(tmp_path), [])
 
 
 def test_weights_that_are_cut_short(bert_dir, tmp_path):
@@ -107,8 +156,6 @@ def test_scratch_has_the_labels_and_a_small_shape():
 
 
 def test_precision_follows_flags_then_launcher_then_hardware(monkeypatch):
-    import torch
-
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})

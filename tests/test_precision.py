@@ -47,6 +47,17 @@ def test_loss_and_gradients_are_those_of_fp32_within_the_rounding_of_autocast(fa
     assert loss["ours"] == pytest.approx(loss["fp32"], rel=2e-3)
 
 
+def test_embeddings_that_give_more_than_one_tensor_stay_as_they_are():
+    shape = {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = transformers.LiltConfig(vocab_size=100, max_position_embeddings=64, **shape)
+    model = transformers.AutoModelForTokenClassification.from_config(config).eval()
+    ids = torch.arange(5, 17).view(2, 6)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        before = model(input_ids=ids).logits
+        bf16_between_products(model)
+        assert torch.equal(model(input_ids=ids).logits, before)
+
+
 def test_sums_are_bf16_under_autocast_alone_and_in_narrow_encoders_alone():
     model = token_classifier("bert-cased")
     bf16_between_products(model, widest=model.config.hidden_size - 1)

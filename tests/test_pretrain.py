@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,10 @@ from families import FAMILIES, TEXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import run_ner
 from ner_data import InputError
 from ner_data.labels import IGNORED
+from ner_data.read import read_corpus
 from ner_data.text_file import read_paragraphs
 from ner_model import pretrain
 from ner_model.checkpoints import fault_of
@@ -27,7 +31,8 @@ from ner_model.load import learn_wordpiece
 from ner_model.masked_lm import MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, RowBatches, collate_rows, encode_paragraphs
-from ner_model.pretraining_run import BudgetSchedule
+from ner_model.pretraining_run import BudgetSchedule, pretraining_arguments, trainings_of
+from ner_model.pretraining_run import pretrain as run_pretraining
 
 ROOT = Path(__file__).parent.parent
 WORDPIECE = learn_wordpiece([word for text in TEXT for word in text.split()], 200)
@@ -106,6 +111,23 @@ def test_words_are_masked_as_a_whole_and_anew_in_every_epoch():
     assert np.array_equal(restored(rows[3])[0], restored(rows[3 + len(rows)])[0])
 
 
+def test_a_row_without_a_drawn_word_gets_one_and_the_others_stay_as_they_were():
+    rows = packed(TEXT * 4, share=1e-12)
+    for k in range(3 * len(rows)):
+        ids, segment = restored(rows[k])
+        place = np.flatnonzero(rows[k][2] != IGNORED)
+        assert not np.isin(ids[place], WORDPIECE.all_special_ids).any()
+        assert (np.diff(place) == 1).all() and place[-1] + 1 < len(ids)
+        starts = [not token.startswith("##") for token in WORDPIECE.convert_ids_to_tokens(ids[place[0] :].tolist())]
+        assert starts[: len(place) + 1] == [True, *[False] * (len(place) - 1), True]  # one word, the whole of it
+        assert all(map(np.array_equal, rows[k], rows[k]))
+    rows = packed(TEXT * 4)
+    nothing_drawn = {1, 28, 29, 49, 63, 66, 92, 94}
+    assert all((rows[k][2] != IGNORED).any() for k in nothing_drawn)
+    others = [rows[k] for k in range(len(rows)) if k not in nothing_drawn]
+    assert zlib.crc32(b"".join(column.tobytes() for item in others for column in item)) == 3269530140
+
+
 @pytest.mark.parametrize("processes", [1, 2, 3])
 @pytest.mark.parametrize("rows", [3, 8, 9, 11, 16])
 def test_every_row_once_per_epoch_in_a_new_order(rows, processes):
@@ -130,13 +152,13 @@ def test_a_text_with_fewer_rows_than_processes_is_refused():
         RowBatches(2, 8, 0, 0, 3)
 
 
-def masked_language_model(family):
+def masked_language_model(family, **more):
     make_tokenizer, make_config = FAMILIES[family]
     tokenizer = make_tokenizer()
     if tokenizer.mask_token is None:
         tokenizer.add_special_tokens({"mask_token": "[MASK]"})
     torch.manual_seed(0)
-    config = make_config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    config = make_config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **more)
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
         if hasattr(config, name):
             setattr(config, name, 0.0)
@@ -151,9 +173,12 @@ def trainer_of(config, directory, attention):
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "deberta-v3"])
-def test_a_packed_piece_is_scored_as_if_it_stood_alone(family, attention, tmp_path):
-    tokenizer, config = masked_language_model(family)
+@pytest.mark.parametrize(
+    ("family", "more"),
+    [*((family, {}) for family in FAMILIES if family != "deberta-v3"), ("modernbert", {"local_attention": 4})],
+)
+def test_a_packed_piece_is_scored_as_if_it_stood_alone(family, more, attention, tmp_path):
+    tokenizer, config = masked_language_model(family, **more)
     rows = packed([" ".join(text.split()[:5]) for text in TEXT], tokenizer, length=60)
     batch = collate_rows([rows[k] for k in range(4)])
     trainer = trainer_of(config, tmp_path, attention)
@@ -358,7 +383,12 @@ def test_a_text_that_cannot_be_read_is_an_error(tmp_path, content, message):
 def test_a_damaged_archive_is_an_error(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"words " * 1000)[:40])
     (tmp_path / "a.xz").write_bytes(b"not an archive")
-    for name in ("a.gz", "a.xz"):
+    damaged = bytearray(gzip.compress(b"words " * 1000, compresslevel=0))
+    damaged[11] ^= 255  # of the length of a stored block
+    with pytest.raises(zlib.error):
+        gzip.decompress(damaged)
+    (tmp_path / "b.gz").write_bytes(damaged)
+    for name in ("a.gz", "a.xz", "b.gz"):
         with pytest.raises(InputError, match="cannot be read"):
             read_paragraphs(tmp_path / name)
 
@@ -379,12 +409,95 @@ def test_a_damaged_archive_is_an_error(tmp_path):
         (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--optim", "sgd"], "owned by the recipe (Muon"),
         (["--text", "a", "--output_dir", "x", "--minutes", "1", "--num_train_epochs", "3"], "rises and falls"),
         (["--text", "a", "--output_dir", "x", "--minutes", "0"], "--minutes 0: give the time"),
+        (["--text", "a", "--output_dir", "x", "--minutes", "inf"], "--minutes inf: give the time"),
+        (["--text", "a", "--output_dir", "x", "--minutes", "nan"], "--minutes nan: give the time"),
+        (["--text", "a", "--output_dir", "x", "--minutes", "1", "--seed", str(2**32)], "--seed 4294967296: give 429"),
+        (["--text", "a", "--validation_file", "b"], "--validation_file: is for --train_file"),
+        (["--text", "a", "--test_file=b"], "--test_file: is for --train_file"),
+        (["--text", "a", "--split_file", "b"], "--split_file: is for --train_file"),
+        (["--text", "a", "--group_column", "b"], "--group_column: is for --train_file"),
+        (["--text", "a", "--test_fraction", "0.1"], "--test_fraction: is for --train_file"),
+        (["--text", "a", "--word_column", "b"], "--word_column: is for --train_file"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(flags, message):
     with pytest.raises(InputError) as caught:
         pretrain.parse(flags)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--per_device_train_batch_size", "0"], "--per_device_train_batch_size 0: give 1 or more"),
+        (["--per_device_eval_batch_size", "0"], "--per_device_eval_batch_size 0: give 1 or more"),
+        (["--save_strategy", "best"], "--save_strategy best: perplexity is measured once"),
+    ],
+)
+def test_training_arguments_that_cannot_be_are_refused(flags, message):
+    flags, _, rest = pretrain.parse(["--text", "a", "--output_dir", "x", "--max_steps", "1", *flags])
+    with pytest.raises(InputError, match=message):
+        pretraining_arguments(flags, rest)
+
+
+@pytest.mark.parametrize(("value", "precision"), [("false", "fp32"), ("true", "bf16")])
+def test_the_flags_choose_the_precision_whatever_the_launcher_says(value, precision, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    given = ["--text", "a", "--output_dir", "x", "--max_steps", "1", "--use_cpu", "true", "--bf16", value]
+    flags, _, rest = pretrain.parse(given)
+    args, words = pretraining_arguments(flags, rest)
+    assert words == f"{precision}, as the flags ask" and args.bf16 == (precision == "bf16")
+    assert os.environ["ACCELERATE_MIXED_PRECISION"] == args.mixed_precision == {"fp32": "no"}.get(precision, precision)
+
+
+def test_no_sentence_of_the_other_splits_of_run_ner_is_read(tmp_path):
+    usual = [{f.name: f.default for f in fields(kind)} for kind in (run_ner.Recipe, pretrain.Pretraining)]
+    assert [usual[0][name] for name in pretrain.SPLITTING] == [usual[1][name] for name in pretrain.SPLITTING]
+    rows = [f"{k},{k // 4},w{k},{'B-geo' if k % 2 else 'O'}" for k in range(80)]
+    (tmp_path / "words.csv").write_text("\n".join(["Sentence #,doc,Word,Tag", *rows]) + "\n")
+    ways = {"group_column": "doc", "validation_fraction": 0.2, "test_fraction": 0.3, "seed": 1}
+    given = [f"--{name}={value}" for name, value in ways.items()]
+    given += ["--train_file", str(tmp_path / "words.csv"), "--output_dir", "x", "--max_steps", "1"]
+    flags, reading, _ = pretrain.parse(given)
+    found = pretrain.read_text_of(flags, reading, say=lambda line: None)
+    tables = read_corpus(tmp_path / "words.csv", **ways, say=lambda line: None)
+    assert found == tables["train"]["tokens"].to_pylist() and len(found) == 40
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{}", "not JSON", '{"command": "x", "tokens": "many", "steps": 1}', '{"before": [1], "command": "x"}'],
+)
+def test_a_foreign_pretraining_file_is_passed_over_with_a_line(content, tmp_path):
+    (tmp_path / "pretraining.json").write_text(content)
+    lines = []
+    assert trainings_of(str(tmp_path), lines.append) == []
+    assert lines == [
+        f"{tmp_path}/pretraining.json: not the figures of a training by this program; the new card does not tell of it"
+    ]
+
+
+def test_held_out_paragraphs_without_a_subword_are_refused(tmp_path):
+    given = ["--text", "a", "--output_dir", str(tmp_path / "x"), "--max_steps", "1", "--use_cpu", "true"]
+    flags, _, rest = pretrain.parse([*given, "--layers", "1", "--hidden_size", "64"])
+    with pytest.raises(InputError, match="--seed 42: holds out 1 paragraph without a subword"):
+        run_pretraining(flags, rest, ["\u200b\u200b", *["a b"] * 3][::-1], None, "", lambda line: None)
+
+
+def test_characters_take_a_quarter_of_the_vocabulary_at_most_and_every_word_a_position():
+    counts = {chr(0xAC00 + k): 500 - k // 2 for k in range(400)}  # two of each frequency
+    words = [character for character, times in counts.items() for _ in range(times)] + ["x각", "y각"]
+    lines = []
+    tokenizer = learn_wordpiece(words, 1200, say=lines.append)
+    assert sorted(c for c in tokenizer.get_vocab() if len(c) == 1) == [chr(0xAC00 + k) for k in range(150)]
+    assert lines == [
+        "vocabulary: 1,200 subwords leave room for the 150 most frequent of 402 characters; a word with one of the"
+        " others is [UNK]"
+    ]
+    encoded = tokenizer(["각", "x각", chr(0xAC00 + 150)], is_split_into_words=True)
+    assert encoded.tokens() == ["[CLS]", "각", "[UNK]", "[UNK]", "[SEP]"]
+    assert encoded.word_ids() == [None, 0, 1, 2, None]
+    assert learn_wordpiece(WORDS * 2, 200, say=lines.append) and len(lines) == 1
 
 
 def start(*arguments, launch=()):
@@ -414,7 +527,7 @@ def text_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(text_file, tmp_path_factory):
-    """Two runs from the command line: one in one go, one that was broken off and resumed."""
+    """A run from the command line, in `whole`: (the directory of runs, its flags, what it printed)."""
     runs = tmp_path_factory.mktemp("pretrained")
     flags = ["--text", text_file, *SHAPE, "--max_steps", 30, "--save_steps", 10, "--save_total_limit", 9, "--half"]
     flags += ["--learning_rate", "1e-2"]
@@ -427,7 +540,7 @@ def test_what_is_written_loads_and_its_perplexity_is_what_was_printed(trained, t
     runs, _, out = trained
     facts = json.loads((runs / "whole" / "pretraining.json").read_text())
     assert f"held out: loss {facts['held_out_loss']:.4f}" in out
-    assert facts["steps"] == 30 and facts["tokens"] == 30 * 8 * 32
+    assert facts["steps"] == 30
     tokenizer = transformers.AutoTokenizer.from_pretrained(runs / "whole")
     model = transformers.AutoModelForMaskedLM.from_pretrained(runs / "whole", dtype=torch.float32).eval()
     assert type(transformers.AutoModel.from_pretrained(runs / "whole")).__name__ == "BertModel"
@@ -437,6 +550,10 @@ def test_what_is_written_loads_and_its_perplexity_is_what_was_printed(trained, t
     texts = list(dict.fromkeys(read_paragraphs(text_file)))
     order = np.random.default_rng((42, 3)).permutation(len(texts))
     held = sorted(texts[k] for k in order[: max(1, len(texts) // 100)])
+    kept = packed([text for text in read_paragraphs(text_file) if text not in held], tokenizer, 32, 0.15, seed=42)
+    seen = [k for batch in list(RowBatches(len(kept), 8, 42))[:30] for k in batch]
+    assert len(seen) == 240 and facts["tokens"] == pytest.approx(sum((kept[k][1] > 0).sum() for k in seen), rel=0.01)
+    assert facts["tokens"] == round(30 / -(-len(kept) // 8) * sum((kept[k][1] > 0).sum() for k in range(len(kept))))
     rows = packed(held, tokenizer, length=32, share=0.15, seed=42)
     total = count = 0
     for k in range(len(rows)):
@@ -463,11 +580,20 @@ def test_a_resumed_run_ends_with_the_same_bytes(trained):
 
 
 def test_two_processes_go_on_in_mid_epoch_to_the_same_bytes(text_file, tmp_path):
-    """In the second epoch, where order and masks are others than in the first."""
-    flags = ["--text", text_file, *SHAPE, "--per_device_train_batch_size", 128, "--save_steps", 5, "--logging_steps", 1]
-    flags += ["--save_total_limit", 9, "--bf16", "false", "--use_cpu", "true"]
+    """In the second epoch, where order and masks are others than in the first; and one process gets there too."""
+    flags = ["--text", text_file, *SHAPE, "--save_steps", 5, "--logging_steps", 1, "--save_total_limit", 9]
+    flags += ["--bf16", "false", "--use_cpu", "true", "--per_device_train_batch_size"]
+    code, out, err = start(*flags, 256, "--max_steps", 8, "--output_dir", tmp_path / "alone")
+    assert code == 0, err
+    flags += [128]
     code, out, err = start(*flags, "--max_steps", 8, "--output_dir", tmp_path / "whole", launch=TWO_PROCESSES)
     assert code == 0, err
+    models = [transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / name) for name in ("alone", "whole")]
+    alone, whole = (torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models)
+    assert (whole - alone).norm() < 1e-3 * alone.norm()
+    facts = [json.loads((tmp_path / name / "pretraining.json").read_text()) for name in ("alone", "whole")]
+    assert facts[0]["tokens"] == facts[1]["tokens"]
+    assert facts[0]["held_out_loss"] == pytest.approx(facts[1]["held_out_loss"], rel=1e-4)
     state = json.loads((tmp_path / "whole" / "checkpoint-5" / "trainer_state.json").read_text())
     assert 1 < state["epoch"] < 2
     (tmp_path / "resumed").mkdir()
@@ -507,16 +633,28 @@ def test_an_encoder_is_adapted_to_the_training_sentences_of_a_corpus(trained, tm
     flags = ["--model", runs / "whole", "--train_file", ROOT / "ner_data" / "sample_test.csv", "--max_length", 32]
     code, out, err = start(*flags, "--output_dir", tmp_path / "adapted", "--minutes", "0.05")
     assert code == 0, err
-    assert "100.0%" in out or "held out" in out
     facts = json.loads((tmp_path / "adapted" / "pretraining.json").read_text())
+    assert f"held out: loss {facts['held_out_loss']:.4f} a masked subword" in out
     assert facts["hours"] >= 3.0 / 3600 and facts["steps"] >= 1
     first = json.loads((runs / "whole" / "pretraining.json").read_text())
     assert first.pop("before") == [] and facts["before"] == [first]
     card = (tmp_path / "adapted" / "README.md").read_text()
-    assert card.index(f"{first['command']}    # 7,680 subwords in 30 steps") < card.index(facts["command"])
+    earlier = f"{first['command']}    # {first['tokens']:,} subwords in 30 steps"
+    assert card.index(earlier) < card.index(facts["command"])
     assert facts["paragraphs"] < 700  # a fifth of the sentences is not for training
     tokenizers = [(path / "tokenizer.json").read_text() for path in (runs / "whole", tmp_path / "adapted")]
     assert tokenizers[0] == tokenizers[1]
+
+
+def test_run_ner_begins_with_the_encoder_that_was_written(trained, tmp_path):
+    flags = ["--model", trained[0] / "whole", "--train_file", ROOT / "ner_data" / "sample_test.csv", "--augment", 0]
+    flags += ["--max_steps", 1, "--learning_rate", 0, "--bf16", "false", "--output_dir", tmp_path / "tagger"]
+    run_ner.main(list(map(str, flags)))
+    begun, fine_tuned = (
+        transformers.AutoModelForTokenClassification.from_pretrained(path, dtype=torch.float32).base_model.state_dict()
+        for path in (trained[0] / "whole", tmp_path / "tagger")
+    )
+    assert begun.keys() == fine_tuned.keys() and all(torch.equal(begun[name], fine_tuned[name]) for name in begun)
 
 
 def test_a_model_whose_attention_takes_no_mask_of_pairs_is_refused(tmp_path):
@@ -526,14 +664,22 @@ def test_a_model_whose_attention_takes_no_mask_of_pairs_is_refused(tmp_path):
         load_masked_lm(str(tmp_path), tokenizer, None)
 
 
+SHORT = {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 64, "max_position_embeddings": 64}
+
+
 @pytest.mark.parametrize(
-    ("kind", "more"),
-    [("mobilebert", {"intra_bottleneck_size": 32}), ("esm", {"mask_token_id": 4, "token_dropout": False})],
+    ("kind", "more", "reason"),
+    [
+        ("mobilebert", {"intra_bottleneck_size": 32}, "The size of tensor"),
+        ("esm", {"mask_token_id": 4, "token_dropout": False}, "The size of tensor"),
+        ("bart", SHORT, "the scores of one depend on the others"),
+        ("mbart", SHORT, "the scores of one depend on the others"),
+    ],
 )
-def test_a_model_that_cannot_take_rows_of_several_pieces_is_refused(kind, more, tmp_path):
+def test_a_model_that_cannot_keep_the_pieces_of_a_row_apart_is_refused(kind, more, reason, tmp_path):
     shape = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     config = transformers.AutoConfig.for_model(kind, vocab_size=50, embedding_size=64, pad_token_id=0, **shape, **more)
-    with pytest.raises(InputError, match=r"ForMaskedLM cannot keep a row's paragraphs apart \(The size of tensor"):
+    with pytest.raises(InputError, match=rf"For\w+ cannot keep a row's paragraphs apart \({reason}"):
         trainer_of(config, tmp_path, "eager")
 
 
