@@ -111,6 +111,8 @@ def parse(argv):
         value = getattr(recipe, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
+    if recipe.seed >= 2**32:  # numpy's limit
+        raise InputError(f"--seed {recipe.seed}: give {2**32 - 1} or less")
     for name, choices in (("decoding", DECODINGS), ("class_weights", CLASS_WEIGHTS)):
         if getattr(recipe, name) not in choices:
             raise InputError(f"--{name} {getattr(recipe, name)}: give one of {', '.join(choices)}")
@@ -130,6 +132,7 @@ def main(argv=None):
     recipe, rest = parse(sys.argv[1:] if argv is None else argv)
     say = print if MAIN_PROCESS else lambda *_: None
     resume_from = check_output_dir(recipe.output_dir, recipe.overwrite_output_dir, recipe.resume_from_checkpoint, say)
+    signals.saved = resume_from and os.path.abspath(resume_from)
     check_way(recipe.lora, recipe.train_head_only, recipe.model == SCRATCH, resume_from)
 
     # 2 read, 3 split
@@ -264,6 +267,7 @@ if __name__ == "__main__":
     try:
         main()
     except (InputError, PublishError, TrainingStopped) as error:
-        if MAIN_PROCESS or isinstance(error, TrainingStopped):  # that may be one process's own
+        # one process of each machine, whose files are its own; what stops a training may be one process's own
+        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, TrainingStopped):
             print(f"run_ner.py: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

@@ -10,6 +10,7 @@ from ner_data.split import write_split
 from ner_eval.card import write_card
 from ner_eval.report import write_report
 from ner_eval.score import table
+from ner_model.checkpoints import UNFINISHED, full_disk
 from ner_model.trainer import training_facts
 
 PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "torch", "pandas", "tokenizers")
@@ -18,12 +19,11 @@ PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "to
 def save_results(
     output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, audit, trainer, way, say=print
 ):
-    """Write metrics.json, split.jsonl, the predictions of each split, report.html, errors.csv and README.md.
-
-    The scores are printed too.
+    """Print the scores, then write metrics.json, split.jsonl, the predictions of each split, report.html, errors.csv
+    and README.md.
 
     Args:
-        output_dir: an existing directory.
+        output_dir: an existing directory, which the model is saved in.
         tables: sentence tables by split.
         scored: `ner_eval.score.Scored` by split (validation, and test if there is one).
         names: label names.
@@ -36,13 +36,16 @@ def save_results(
         trainer: the `NerTrainer` after training.
         way: which weights learnt and with which loss, in words.
         say: called with the tables and the address of the directory.
+
+    Raises:
+        TrainingStopped: the disk is full.
     """
     metrics = {
         "model": model,
         "dataset": os.path.basename(dataset.rstrip("/")),
         "files": {split: os.path.basename(path) for split, path in files.items() if path},
         "seed": seed,
-        "model_chosen_by": "validation f1",
+        "model_chosen_by": f"validation {trainer.args.metric_for_best_model.removeprefix('eval_')}",
         "sentences": {split: len(part) for split, part in tables.items()},
         "words": {split: len(flat(part["tokens"])) for split, part in tables.items()},
         "labels": names,
@@ -53,28 +56,30 @@ def save_results(
         "validation": scored["validation"].scores,
         "test": scored["test"].scores if "test" in scored else None,
     }
-    write_split(os.path.join(output_dir, "split.jsonl"), tables)
-    sentences = {}
-    for split, part in scored.items():
-        rows = zip(tables[split].to_pylist(), part.predicted, part.confidence, strict=True)
-        sentences[split] = [row | {"predicted": tags, "confidence": sure} for row, tags, sure in rows]
-        lines = (json.dumps(sentence, ensure_ascii=False) for sentence in sentences[split])
-        _write(os.path.join(output_dir, f"{split}_predictions.jsonl"), lines)
-    write_report(output_dir, metrics, sentences, history=trainer.state.log_history, audit=audit)
-    write_card(
-        output_dir,
-        metrics,
-        model_name=(hub_model_id or os.path.abspath(output_dir)).split("/")[-1],
-        hub_model_id=hub_model_id,
-        base_model=model,
-        dataset_name=metrics["dataset"],
-    )
-    _write(os.path.join(output_dir, "metrics.json"), [json.dumps(metrics, indent=1, ensure_ascii=False)])
     for split, part in scored.items():
         note = "it chose the epoch and the decoding" if split == "validation" else "used once, by the chosen model"
         say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
     if "test" not in scored:
         say("\nno test split: validation chose the model and judges it too, so its figures flatter")
+    what = f"the results in {output_dir} (the model is saved there, the scores are printed above)"
+    with full_disk(what, os.path.join(output_dir, UNFINISHED), getattr(trainer, "_newest", None)):
+        write_split(os.path.join(output_dir, "split.jsonl"), tables)
+        sentences = {}
+        for split, part in scored.items():
+            rows = zip(tables[split].to_pylist(), part.predicted, part.confidence, strict=True)
+            sentences[split] = [row | {"predicted": tags, "confidence": sure} for row, tags, sure in rows]
+            lines = (json.dumps(sentence, ensure_ascii=False) for sentence in sentences[split])
+            _write(os.path.join(output_dir, f"{split}_predictions.jsonl"), lines)
+        write_report(output_dir, metrics, sentences, history=trainer.state.log_history, audit=audit)
+        write_card(
+            output_dir,
+            metrics,
+            model_name=(hub_model_id or os.path.abspath(output_dir)).split("/")[-1],
+            hub_model_id=hub_model_id,
+            base_model=model,
+            dataset_name=metrics["dataset"],
+        )
+        _write(os.path.join(output_dir, "metrics.json"), [json.dumps(metrics, indent=1, ensure_ascii=False)])
     say(f"\nsaved in {output_dir}: model, tokenizer, README.md, metrics.json, predictions, report.html")
 
 

@@ -46,7 +46,7 @@ def check_output_dir(output_dir, overwrite, resume, say=print):
             file; it cannot be made or written to; nothing to resume verifies.
     """
     wanted = pathlib.Path(output_dir or "runs").absolute()
-    place = next(path for path in (wanted, *wanted.parents) if path.exists())
+    place = next(path for path in (wanted, *wanted.parents) if os.path.lexists(path))
     if not place.is_dir():
         why = "is a file" if place == wanted else f"cannot be made, {place} is a file"
         raise InputError(f"--output_dir {output_dir or 'runs'}: {why}; give another")
@@ -231,8 +231,9 @@ class VerifiedCheckpoints:
             return
         best = os.path.join(os.path.dirname(self._newest), f"checkpoint-{state.best_global_step}")
         fault = fault_of(best) if best != self._newest else None
-        if fault and state.best_model_checkpoint and fault_of(state.best_model_checkpoint) is None:
-            best, fault = state.best_model_checkpoint, None
+        then = state.best_model_checkpoint
+        if not os.path.exists(best) and then and fault_of(then) is None:
+            best, fault = then, None
         state.best_model_checkpoint = None if fault else best
         if fault and self.args.load_best_model_at_end:
             if self.is_world_process_zero():

@@ -16,7 +16,7 @@ ATTENTION = "sdpa_quick_dropout"
 
 
 def keep(shape, p):
-    """Which elements stay under dropout: int16 tensor of `shape`, 0 with probability `p` (a multiple of 2^-16), else 1.
+    """Which elements stay under dropout: int16 of `shape`, 0 with probability `p` (a multiple of 2^-16), else 1.
 
     Not bool: to compare into a type of another size, and to convert a bool, takes torch several times as long.
     """
@@ -26,7 +26,7 @@ def keep(shape, p):
 
 
 class Drop(torch.autograd.Function):
-    """`drop(hidden, p)`: what `keep` keeps of `hidden`, over 1 - p; two bytes an element are stored for the gradient."""
+    """`drop(hidden, p)`: what `keep` keeps of `hidden`, over 1 - p; two bytes an element stay for the gradient."""
 
     @staticmethod
     def forward(ctx, hidden, p):

@@ -18,7 +18,11 @@ class EarlyStopping(EarlyStoppingCallback):
 
     def on_train_end(self, args, state, control, **kwargs):
         if self.early_stopping_patience_counter >= self.early_stopping_patience and state.is_world_process_zero:
+            if state.best_metric is None:  # resumed where it had stopped, and the best checkpoint is damaged
+                best = "the best checkpoint is lost, the model of this epoch is used"
+            else:
+                best = f"best {args.metric_for_best_model} {state.best_metric:.4f}"
             tqdm.write(
-                f"early stopping after epoch {state.epoch:.2f} of {args.num_train_epochs:g}: best"
-                f" {args.metric_for_best_model} {state.best_metric:.4f}, --patience {self.early_stopping_patience}"
+                f"early stopping after epoch {state.epoch:.2f} of {args.num_train_epochs:g}: {best}, --patience"
+                f" {self.early_stopping_patience}"
             )

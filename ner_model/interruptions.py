@@ -186,7 +186,6 @@ class Interruptible:
         evaluate, self.control.should_evaluate, self.control.should_save = self.control.should_evaluate, False, False
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)  # the log alone
         self.control.should_evaluate = evaluate  # goes into the checkpoint
-        self.args.save_only_model = False
         self._save_checkpoint(model, trial)
         signals.tell()
         self.accelerator.wait_for_everyone()  # a launcher kills the others when the first has left

@@ -98,6 +98,9 @@ def add_lora(model):
 
     Returns:
         `peft.PeftModelForTokenClassification`.
+
+    Raises:
+        InputError: there are no such layers.
     """
     import peft
     import torch
@@ -105,12 +108,15 @@ def add_lora(model):
     encoder = model.base_model_prefix
     head = [name for name, part in model.named_children() if name != encoder and list(part.parameters())]
     linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    targets = [name for name in linear if name.startswith(f"{encoder}.")]
+    if not targets:  # GPT-2 has layers of its own kind
+        raise InputError(f"--lora: {type(model).__name__} has no linear layers of torch; train without --lora")
     config = peft.LoraConfig(
         task_type=peft.TaskType.TOKEN_CLS,
         r=RANK,
         lora_alpha=ALPHA,
         lora_dropout=DROPOUT,
-        target_modules=[name for name in linear if name.startswith(f"{encoder}.")],
+        target_modules=targets,
         modules_to_save=head,
     )
     with warnings.catch_warnings():  # PEFT 0.21 asks transformers 5.23 for a name that it has renamed

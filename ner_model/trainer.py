@@ -196,7 +196,8 @@ def training_facts(trainer):
     else:
         cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
         hardware = f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
-    best = [e["epoch"] for e in state.log_history if e.get("eval_f1") is not None and e["eval_f1"] == state.best_metric]
+    figure = "eval_" + (args.metric_for_best_model or "f1").removeprefix("eval_")
+    best = [e["epoch"] for e in state.log_history if figure in e and e[figure] == state.best_metric]
     return {
         "epochs": args.num_train_epochs,
         "epochs_trained": int(epoch) if epoch == int(epoch) else round(epoch, 2),

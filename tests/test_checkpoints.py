@@ -347,8 +347,10 @@ def test_another_error_while_saving_is_not_taken_for_a_full_disk(forked, tmp_pat
 
 def test_an_output_directory_that_cannot_be_made_or_written_to_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
     for wanted, message in (
         ("file", "is a file; give another"),
+        ("dead", "is a file; give another"),
         ("file/a/b", f"cannot be made, {tmp_path}/file is a file; give another"),
     ):
         with pytest.raises(InputError, match=re.escape(f"--output_dir {tmp_path / wanted}: {message}")):

@@ -282,15 +282,23 @@ def test_the_first_step_without_a_number_is_kept():
         assert Interruptible._steps_without_number(trainer) == ([] if step < 1 else [1])
 
 
-def test_a_signal_while_files_are_read():
+@pytest.mark.parametrize(
+    ("resumed", "how"),
+    [
+        (None, "this run has saved no checkpoint"),
+        ("runs/a/checkpoint-7", "go on with the same command and --output_dir runs/a --resume_from_checkpoint"),
+    ],
+)
+def test_a_signal_while_files_are_read(resumed, how):
     code = (
-        "import os, runpy, signal, sys, ner_data.read\n"
+        "import os, runpy, signal, sys, ner_data.read, ner_model.checkpoints\n"
+        f"ner_model.checkpoints.check_output_dir = lambda *_: {resumed!r}\n"
         "ner_data.read.read_corpus = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv = ['run_ner.py']\n"
         "runpy.run_path('run_ner.py', run_name='__main__')"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert (run.returncode, run.stderr) == (130, "run_ner.py: ended by SIGINT; this run has saved no checkpoint\n")
+    assert (run.returncode, run.stderr) == (130, f"run_ner.py: ended by SIGINT; {how}\n")
 
 
 def examples(forked, step, batch_size=4):

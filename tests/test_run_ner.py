@@ -1,6 +1,7 @@
 """The recipe as its users run it: through the command line."""
 
 import csv
+import importlib.util
 import json
 import os
 import re
@@ -15,11 +16,12 @@ from standin_hub import StandInHub
 
 import run_ner
 from ner_data import InputError, mentions
-from ner_eval import transitions
+from ner_eval import results, transitions
 from ner_eval.decode import legal
 from ner_eval.recognizer import Recognizer
 from ner_eval.score import score_files
 from ner_model.arguments import OWNED, training_flags
+from ner_model.checkpoints import TrainingStopped
 
 ROOT = Path(__file__).parent.parent
 QUICK = ["--num_train_epochs", "2", "--learning_rate", "1e-2", "--disable_tqdm", "true"]
@@ -263,6 +265,21 @@ def test_a_model_that_cannot_be_had_is_one_line(corpus, bert_dir):
             assert message in err
 
 
+@pytest.mark.parametrize(("rank", "pushed"), [("0", [("run", "me/x")]), ("1", [])])
+def test_one_process_pushes(rank, pushed, corpus, bert_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", rank)
+    spec = importlib.util.spec_from_file_location("run_ner_of_a_process", ROOT / "run_ner.py")
+    recipe = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recipe)
+    found = []
+    monkeypatch.setattr(recipe, "check_login", lambda name, token: name)
+    monkeypatch.setattr(recipe, "fine_tune", lambda *_: "run")
+    monkeypatch.setattr(recipe, "publish", lambda directory, name, **_: found.append((directory, name)))
+    flags = ["--train_file", corpus, "--model", bert_dir, "--output_dir", str(tmp_path / "run")]
+    recipe.main([*flags, "--push_to_hub", "--hub_model_id", "me/x"])
+    assert found == pushed
+
+
 def test_without_a_login_nothing_is_trained_and_nothing_created(corpus, bert_dir, tmp_path):
     with StandInHub() as hub:
         flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path / "run", "--push_to_hub"]
@@ -276,6 +293,8 @@ WRONG = {
     "unknown flag": (["--learning_rat", "1"], "--learning_rat: unknown flag; did you mean --learning_rate?"),
     "word without a flag": (["train.csv"], "'train.csv': no flag takes this value"),
     "owned flag": (["--label_names", "x"], "--label_names: owned by the recipe"),
+    "a batch size that is looked for": (["--auto_find_batch_size", "true"], "(out of memory ends the run, and says wh"),
+    "no seed of numpy's": (["--seed", "4294967296"], "--seed 4294967296: give 4294967295 or less"),
     "no integer": (["--stride", "many"], "--stride: invalid int value: 'many'"),
     "negative": (["--stride", "-1"], "--stride -1: give 0 or more"),
     "negative copies": (["--augment", "-1"], "--augment -1: give 0 or more"),
@@ -321,6 +340,33 @@ def test_resume_goes_on_to_the_bytes_of_the_whole_run_and_overwrite_starts_again
     assert (directory / "model.safetensors").read_bytes() != whole
 
 
+def test_where_the_results_do_not_fit_on_the_disk_the_model_and_the_printed_scores_are_kept(
+    corpus, bert_dir, tmp_path, monkeypatch, capsys
+):
+    def full(path, lines):
+        raise OSError(28, "No space left on device", path)
+
+    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", str(tmp_path), *QUICK]
+    flags += ["--metric_for_best_model", "eval_loss"]
+    with monkeypatch.context() as disk:
+        disk.setattr(results, "_write", full)
+        with pytest.raises(TrainingStopped) as error:
+            run_ner.main(flags)
+    assert re.fullmatch(
+        rf"the results in {tmp_path} \(the model is saved there, the scores are printed above\) could not be written:"
+        rf" No space left on device \([\d,]+ MB free\); {tmp_path}/checkpoint-\d+ is intact; make room, then go on with"
+        rf" the same command and --output_dir {tmp_path} --resume_from_checkpoint",
+        str(error.value),
+    )
+    printed = capsys.readouterr().out
+    scores = printed[printed.index("\nvalidation, strict entity scores") :]
+    assert "\ntest, strict entity scores" in scores and "saved in" not in scores
+    assert (tmp_path / "model.safetensors").exists() and not (tmp_path / "metrics.json").exists()
+    run_ner.main([*flags, "--resume_from_checkpoint"])
+    assert scores in capsys.readouterr().out
+    assert json.loads((tmp_path / "metrics.json").read_text())["model_chosen_by"] == "validation loss"
+
+
 def test_a_fault_is_found_before_torch_is_imported(tmp_path):
     (tmp_path / "bad.csv").write_text("Sentence #,Word,POS,Tag\nSentence: 1,Paris,NNP,B-geo\n,is,VBZ,X-geo\n")
     code = (
@@ -334,6 +380,12 @@ def test_a_fault_is_found_before_torch_is_imported(tmp_path):
     assert run.stderr.count("\n") == 1 and f"{tmp_path / 'bad.csv'}:3: " in run.stderr and "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(("rank", "local_rank", "lines"), [("1", "0", 1), ("1", "1", 0)])
+def test_one_process_of_each_machine_tells_of_a_fault(rank, local_rank, lines):
+    code, _, err = start("--train_file", "nope.csv", RANK=rank, LOCAL_RANK=local_rank)
+    assert code == 2 and err.count("\n") == err.count("run_ner.py: nope.csv: no such file") == lines
+
+
 def test_a_wrong_value_for_a_trainer_flag(corpus, bert_dir):
     with pytest.raises(InputError, match="--learning_rate: invalid float value: 'fast'"):
         run_ner.main(["--train_file", corpus, "--model", bert_dir, "--learning_rate", "fast"])
@@ -344,6 +396,13 @@ def test_help_names_every_flag(capsys):
         run_ner.main(["--help"])
     out = capsys.readouterr().out
     assert stop.value.code == 0
+    code = (
+        "import sys, run_ner\n"
+        "try:\n    run_ner.main(['--help'])\n"
+        "except SystemExit as stop:\n    print(stop.code, 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert run.stdout.split()[-2:] == ["0", "False"]
     assert "--train_file" in out and "gradient_accumulation_steps" in out and "accelerate launch run_ner.py" in out
 
 

@@ -20,13 +20,15 @@ import run_ner
 from ner_data import InputError
 from ner_data.labels import IGNORED
 from ner_eval.score import ComputeMetrics
-from ner_model.arguments import check_flags, training_arguments, usual_copies
+from ner_model.arguments import FIGURES, check_flags, training_arguments, usual_copies
 from ner_model.early_stopping import EarlyStopping, early_stopping
 from ner_model.load import load_model, load_tokenizer
-from ner_model.trainable import check_way, choose_weights, describe_way, freeze_encoder, merge_lora
+from ner_model.trainable import add_lora, check_way, choose_weights, describe_way, freeze_encoder, merge_lora
 from ner_model.trainer import WordLoss, class_weights
 
 HEAD_SIZE = 32 * 5 + 5
+WAYS = {"width": 768, "sentences": 9999, "patience": None, "seed": 1}
+WAYS |= dict.fromkeys(("scratch", "head_only", "lora"), False)
 
 
 @pytest.fixture
@@ -100,6 +102,14 @@ def test_the_merged_model_is_a_plain_one_with_the_scores_of_the_adapted_one(fami
     assert type(trainer.model) is type(plain) and trainer.model_wrapped is trainer.model
     assert set(trainer.model.state_dict()) == names
     torch.testing.assert_close(trainer.model(input_ids=ids).logits, after, rtol=1e-4, atol=1e-5)
+
+
+def test_lora_on_layers_that_are_not_torchs_is_refused():
+    config = transformers.GPT2Config(vocab_size=99, n_embd=32, n_layer=1, n_head=2)
+    with pytest.raises(
+        InputError, match="^--lora: GPT2ForTokenClassification has no linear layers of torch; train wit"
+    ):
+        add_lora(transformers.AutoModelForTokenClassification.from_config(config))
 
 
 def test_lora_changes_adapters_and_head_and_no_encoder_weight(bert_dir, tokenizer, tmp_path):
@@ -346,7 +356,7 @@ def test_accumulation_changes_neither_weighted_loss_nor_gradients(bert_dir, toke
 # Early stopping
 
 
-def stopping_trainer(bert_dir, tokenizer, directory, f1, patience=2, epochs=6):
+def stopping_trainer(bert_dir, tokenizer, directory, f1, patience=2, epochs=6, save_strategy="epoch"):
     """Trains with an F1 per epoch that is given."""
     trainer = make_trainer(
         make_model(bert_dir, tokenizer),
@@ -355,7 +365,7 @@ def stopping_trainer(bert_dir, tokenizer, directory, f1, patience=2, epochs=6):
         directory,
         num_train_epochs=epochs,
         eval_strategy="epoch",
-        save_strategy="epoch",
+        save_strategy=save_strategy,
         load_best_model_at_end=True,
         metric_for_best_model="f1",
     )
@@ -397,6 +407,22 @@ def test_a_resumed_run_has_no_more_patience_than_the_whole_one(bert_dir, tokeniz
         assert all(torch.equal(best[name], weight) for name, weight in resumed.model.state_dict().items()), number
 
 
+def test_where_the_best_checkpoint_is_lost_a_run_out_of_patience_ends_with_the_newest(
+    bert_dir, tokenizer, tmp_path, capsys
+):
+    stopping_trainer(bert_dir, tokenizer, tmp_path, [0.5, 0.4, 0.3]).train()
+    best, _, newest = sorted(tmp_path.glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
+    (best / "model.safetensors").unlink()
+    capsys.readouterr()
+    resumed = stopping_trainer(bert_dir, tokenizer, tmp_path, [])
+    resumed.train(resume_from_checkpoint=str(newest))
+    said = capsys.readouterr().out
+    line = "early stopping after epoch 3.00 of 6: the best checkpoint is lost, the model of this epoch is used, --pati"
+    assert line in said and f"{best}, the best so far: model.safetensors is missing" in said
+    kept = safetensors.torch.load_file(newest / "model.safetensors")
+    assert all(torch.equal(kept[name], weight) for name, weight in resumed.model.state_dict().items())
+
+
 def test_patience_may_be_given_to_a_run_that_had_none(bert_dir, tokenizer, tmp_path):
     first = stopping_trainer(bert_dir, tokenizer, tmp_path, [0.5, 0.4], patience=None, epochs=2)
     first.train()
@@ -413,31 +439,67 @@ def test_patience_without_the_best_checkpoint(bert_dir, corpus):
         run_ner.main([*flags, "--patience", "0"])
     with pytest.raises(InputError, match="--patience 3: needs --load_best_model_at_end"):
         run_ner.main([*flags, "--patience", "3", "--load_best_model_at_end", "false"])
+    for save in ("no", "best"):
+        with pytest.raises(InputError, match="^--patience 3: counts evaluations; give --eval_strategy epoch, or st"):
+            training_arguments(["--eval_strategy", "no", "--save_strategy", save], **WAYS | {"patience": 3})
     with pytest.raises(InputError, match="--class_weights heavy: give one of none, balanced"):
         run_ner.main([*flags, "--class_weights", "heavy"])
+
+
+# Values that Trainer would fail at, later
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "least"),
+    [
+        *(("per_device_train_batch_size", 0, 1), ("per_device_eval_batch_size", 0, 1)),
+        *(("gradient_accumulation_steps", 0, 1), ("eval_accumulation_steps", 0, 1)),
+        *(("dataloader_num_workers", -1, 0), ("data_seed", -1, 0)),
+    ],
+)
+def test_a_number_too_small(flag, value, least):
+    with pytest.raises(InputError, match=f"^--{flag} {value}: give {least} or more$"):
+        training_arguments([f"--{flag}", str(value)], **WAYS)
+
+
+def test_the_best_model_is_chosen_by_a_figure_that_there_is():
+    gold, scores = np.array([[0, 1]]), np.log(np.full((1, 2, 5), 0.2, np.float32))
+    prediction = SimpleNamespace(predictions=[scores], label_ids=[(gold, np.array([0]), np.array([0]))])
+    assert set(ComputeMetrics(NAMES)(prediction)) - {"sentences", "words"} == set(FIGURES)
+    for figure in FIGURES:
+        args, _ = training_arguments(["--metric_for_best_model", figure], **WAYS)
+        assert args.greater_is_better == (figure != "loss")
+    assert training_arguments(["--metric_for_best_model", "eval_f1"], **WAYS)[0].greater_is_better
+    message = "--metric_for_best_model f2: give one of f1, precision, recall, macro_f1, .*, accuracy, loss"
+    with pytest.raises(InputError, match=message):
+        training_arguments(["--metric_for_best_model", "f2"], **WAYS)
+
+
+def test_the_best_checkpoint_alone_may_be_saved(bert_dir, tokenizer, tmp_path):
+    trainer = stopping_trainer(bert_dir, tokenizer, tmp_path, [0.2, 0.5, 0.4, 0.3], save_strategy="best")
+    trainer.train()
+    first, best = sorted(tmp_path.glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
+    assert trainer.state.epoch == 4.0 and trainer.state.best_model_checkpoint == str(best)
+    kept = safetensors.torch.load_file(best / "model.safetensors")
+    assert all(torch.equal(kept[name], weight) for name, weight in trainer.model.state_dict().items())
+
+
+def test_the_optimizer_is_fused():
+    assert training_arguments([], **WAYS)[0].optim == "adamw_torch_fused"
 
 
 # Precision and trackers
 
 
 def test_bf16_can_be_turned_off_and_the_launcher_does_not_turn_it_on_again(monkeypatch):
-    ways = {
-        "scratch": False,
-        "width": 768,
-        "sentences": 9999,
-        "head_only": False,
-        "lora": False,
-        "patience": None,
-        "seed": 1,
-    }
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    args, precision = training_arguments(["--bf16", "false"], **ways)
+    args, precision = training_arguments(["--bf16", "false"], **WAYS)
     assert (args.bf16, args.mixed_precision, precision) == (False, "no", "fp32, as the flags ask")
     assert os.environ["ACCELERATE_MIXED_PRECISION"] == "no"
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    args, precision = training_arguments([], **ways)
+    args, precision = training_arguments([], **WAYS)
     assert args.bf16 and precision == "bf16, this CPU has avx512_bf16 (--bf16 false turns it off)"
     with pytest.raises(InputError, match="--no_bf16: unknown flag; did you mean --bf16 false?"):
         check_flags(["--no_bf16"], [])
