@@ -170,6 +170,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     from ner_eval.results import save_results
     from ner_eval.score import ComputeMetrics, score
     from ner_eval.transitions import choose_transitions
+    from ner_model.allocator import keep_freed_memory
     from ner_model.batching import WindowCollator, count_labelled, rounding, say_batches
     from ner_model.early_stopping import early_stopping
     from ner_model.encoding import encode_once
@@ -177,6 +178,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     from ner_model.trainer import NerTrainer, WordLoss, class_weights
 
     # 5 load
+    keep_freed_memory()
     if not (MAIN_PROCESS and sys.stderr.isatty()):  # progress bars are for a terminal
         transformers.logging.disable_progress_bar()
     scratch, sentences = recipe.model == SCRATCH, len(tables["train"])
