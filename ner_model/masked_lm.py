@@ -16,9 +16,15 @@ from ner_model.load import SCRATCH
 from ner_model.packed_text import RowBatches, collate_rows
 from ner_model.precision import bf16_between_products
 
+DROPOUTS = ("attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout")
+
 
 def load_masked_lm(name, tokenizer, flags, say=print):
-    """A masked language model in float32: random weights for `scratch`, or one from the Hub or a directory.
+    """A masked language model in float32: for `scratch` a ModernBERT of random weights whose layers all look at the
+    whole piece, or one from the Hub or a directory.
+
+    (For millions of subwords a BERT knows how frequent subwords are and little else; benchmarks/README.md has both
+    after 20 minutes.)
 
     Attention is SDPA where there is a CUDA GPU, the plain one elsewhere: on a CPU the backward pass of torch's fused
     kernel takes longer (4 x 256, 64 rows of 128 on two cores: 0.81 s a step against 0.66 s, medians of ten steps, one
@@ -31,14 +37,18 @@ def load_masked_lm(name, tokenizer, flags, say=print):
         raise InputError(f"--model {name}: its tokenizer has no mask token; use a masked language model such as BERT")
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     if name == SCRATCH:
-        config = transformers.BertConfig(
+        config = transformers.ModernBertConfig(
             vocab_size=len(tokenizer),
             hidden_size=flags.hidden_size,
             num_hidden_layers=flags.layers,
             num_attention_heads=flags.hidden_size // 64,
-            intermediate_size=4 * flags.hidden_size,
+            intermediate_size=flags.hidden_size * 8 // 3 // 32 * 32,  # three matrices with the weights of BERT's two
             max_position_embeddings=flags.max_length,
+            global_attn_every_n_layers=1,
+            **dict.fromkeys(DROPOUTS, 0.1),  # for those who fine-tune it: here nothing is dropped
             pad_token_id=tokenizer.pad_token_id,
+            **dict.fromkeys(("bos_token_id", "cls_token_id"), tokenizer.cls_token_id),
+            **dict.fromkeys(("eos_token_id", "sep_token_id"), tokenizer.sep_token_id),
         )
         return transformers.AutoModelForMaskedLM.from_config(config, attn_implementation=attention)
     try:

@@ -185,9 +185,9 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     say(f"model: {type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters")
 
     # train
-    dropouts = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
-    for module in dropouts:  # the text is seen a few times only: nothing to regularise
-        module.p = 0.0
+    dropouts = dropouts_of(model)
+    for module, name, _ in dropouts:  # the text is seen a few times only: nothing to regularise
+        setattr(module, name, 0.0)
     trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows, processing_class=tokenizer)
     trainer.place_of = lambda k: f"row {k % len(train)}"
     trainer.optimizer = MuonAdamW(model, args)
@@ -201,8 +201,8 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         model.half().float()  # measured as it will be read
     loss = trainer.held_out_loss(held_out)
     say(f"held out: loss {loss:.4f} a masked subword, perplexity {math.exp(loss):.2f}")
-    for module, p in dropouts.items():
-        module.p = p
+    for module, name, p in dropouts:
+        setattr(module, name, p)
     if flags.half:
         model.half()
     facts = {
@@ -230,6 +230,13 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
 
     save_model(trainer, args.output_dir, write)
     say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
+
+
+def dropouts_of(model):
+    """Where a model drops out: a list of (module, name of its attribute, probability)."""
+    names = ("p", "attention_dropout")  # of torch's Dropout; of ModernBERT's attention, which has no module for it
+    found = ((module, name, getattr(module, name, None)) for module in model.modules() for name in names)
+    return [(module, name, p) for module, name, p in found if isinstance(p, float)]
 
 
 def hardware(args):

@@ -28,10 +28,10 @@ from ner_data.text_file import read_paragraphs
 from ner_model import pretrain
 from ner_model.checkpoints import fault_of
 from ner_model.load import learn_wordpiece
-from ner_model.masked_lm import MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
+from ner_model.masked_lm import DROPOUTS, MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, RowBatches, collate_rows, encode_paragraphs
-from ner_model.pretraining_run import BudgetSchedule, pretraining_arguments, trainings_of
+from ner_model.pretraining_run import BudgetSchedule, dropouts_of, pretraining_arguments, trainings_of
 from ner_model.pretraining_run import pretrain as run_pretraining
 
 ROOT = Path(__file__).parent.parent
@@ -163,6 +163,21 @@ def masked_language_model(family, **more):
         if hasattr(config, name):
             setattr(config, name, 0.0)
     return tokenizer, config
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_where_a_model_drops_out_is_known(family):
+    _, config = masked_language_model(family)
+    for name in (*DROPOUTS, "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout"):
+        if hasattr(config, name):
+            setattr(config, name, 0.5)
+    model = transformers.AutoModelForMaskedLM.from_config(config).train()
+    ids = torch.arange(5, 25).view(2, 10)
+    assert not torch.equal(model(ids).logits, model(ids).logits)
+    for module, name, p in dropouts_of(model):
+        assert p == 0.5
+        setattr(module, name, 0.0)
+    assert torch.equal(model(ids).logits, model(ids).logits)
 
 
 def trainer_of(config, directory, attention):
@@ -543,8 +558,9 @@ def test_what_is_written_loads_and_its_perplexity_is_what_was_printed(trained, t
     assert facts["steps"] == 30
     tokenizer = transformers.AutoTokenizer.from_pretrained(runs / "whole")
     model = transformers.AutoModelForMaskedLM.from_pretrained(runs / "whole", dtype=torch.float32).eval()
-    assert type(transformers.AutoModel.from_pretrained(runs / "whole")).__name__ == "BertModel"
-    assert model.config.hidden_dropout_prob == 0.1 and model.config.max_position_embeddings == 32
+    assert type(transformers.AutoModel.from_pretrained(runs / "whole")).__name__ == "ModernBertModel"
+    assert {getattr(model.config, name) for name in DROPOUTS} == {0.1}  # for those who fine-tune it
+    assert model.config.max_position_embeddings == 32 and set(model.config.layer_types) == {"full_attention"}
     assert os.path.getsize(runs / "whole" / "model.safetensors") < 2.2 * model.num_parameters()
     # the same held-out paragraphs, scored by the library alone
     texts = list(dict.fromkeys(read_paragraphs(text_file)))
