@@ -162,6 +162,7 @@ class VerifiedCheckpoints:
         return self._unfinished or super()._get_output_dir(trial)
 
     def train(self, *args, **kwargs):
+        """As `Trainer.train`. Raises InputError for a checkpoint of another run, and `TrainingStopped`."""
         given, model = self.args, self.model
         engines = {"FSDP": self.is_fsdp_enabled, "DeepSpeed": self.is_deepspeed_enabled}
         self._run = {  # what weights and optimizer are: compared before they are read

@@ -278,6 +278,7 @@ class Interruptible:
         self._first_bad = step if self._first_bad is None else torch.minimum(self._first_bad, step)
 
     def log(self, logs, start_time=None):
+        """As `Trainer.log`. Raises `TrainingStopped` if the loss or its gradient was no number since the last."""
         from accelerate.utils import gather_object
 
         super().log(logs, start_time)
