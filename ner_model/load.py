@@ -34,10 +34,13 @@ def read_config(name, trust_remote_code=False):
     if name == SCRATCH:
         return {}
     name = model_path(name)
-    try:
-        files = os.listdir(name) if os.path.isdir(name) else _ask_hub(name, _files_on_hub)
-    except OSError as error:
-        raise InputError(f"--model {name}: cannot be read ({error.strerror}); check its permissions") from None
+    if os.path.isdir(name):
+        try:
+            files = os.listdir(name)
+        except OSError as error:
+            raise InputError(f"--model {name}: cannot be read ({error.strerror}); check its permissions") from None
+    else:
+        files = _ask_hub(name, _files_on_hub)
     if "adapter_config.json" in files:
         raise InputError(
             f"--model {name}: an adapter, not a model; merge it into its model first (PEFT's merge_and_unload), or give"
