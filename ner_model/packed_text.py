@@ -10,6 +10,8 @@ from ner_data import InputError
 from ner_data.labels import IGNORED
 from ner_data.text_file import counted
 
+LONGEST_WORD = 16  # subwords; what is longer is a sentence of a language without spaces, or an address
+
 
 @dataclass
 class Subwords:
@@ -29,7 +31,8 @@ def encode_paragraphs(tokenizer, paragraphs):
     """Paragraphs (strings, or lists of words) -> `Subwords`, without special tokens, nothing cut.
 
     What counts as a word is what the tokenizer splits text into before it looks for subwords; of a list of words, each
-    is one.
+    is one. Of a word of more than `LONGEST_WORD` subwords, each subword counts as one: a tokenizer that splits at
+    spaces alone (XLM-R's) takes a sentence in Japanese or Thai for a word, which would be masked as a whole.
     """
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
@@ -41,9 +44,18 @@ def encode_paragraphs(tokenizer, paragraphs):
             part, is_pretokenized=not isinstance(part[0], str), add_special_tokens=False
         ):
             ids.append(np.array(encoding.ids, np.int32))
-            words.append(np.array(encoding.word_ids, np.int32))
+            words.append(_split_long(np.array(encoding.word_ids, np.int32)))
             start.append(start[-1] + len(ids[-1]))
     return Subwords(np.concatenate(ids), np.concatenate(words), np.array(start, np.int64))
+
+
+def _split_long(word):
+    """The words that subwords belong to, int32 (subwords,), numbered anew where some are longer than `LONGEST_WORD`."""
+    is_long = np.bincount(word)[word] > LONGEST_WORD
+    if not is_long.any():
+        return word
+    begins = is_long | (np.diff(word, prepend=-1) != 0)
+    return np.cumsum(begins, dtype=np.int32) - 1
 
 
 class PackedRows(torch.utils.data.Dataset):

@@ -111,6 +111,22 @@ def test_words_are_masked_as_a_whole_and_anew_in_every_epoch():
     assert np.array_equal(restored(rows[3])[0], restored(rows[3 + len(rows)])[0])
 
 
+@pytest.mark.parametrize("family", ["bert-cased", "xlm-roberta"])
+def test_of_a_word_of_more_than_16_subwords_each_is_masked_for_itself(family):
+    """A tokenizer that splits at spaces alone takes a sentence of a language without them for one word."""
+    tokenizer = FAMILIES[family][0]()
+    grown = ["oise" * (n // 4) + "oise"[: n % 4] for n in range(1, 80)]
+    sixteen = next(w for w in grown if len(encode_paragraphs(tokenizer, [[w]]).ids) == 16)
+    word = encode_paragraphs(tokenizer, [f"New {sixteen} {sixteen}eoeo met", f"New {sixteen} met"]).word
+    texts = (["New"], [sixteen], [sixteen + "eoeo"], ["met"])
+    new, short, long, met = (len(encode_paragraphs(tokenizer, [text]).ids) for text in texts)
+    assert short == 16 < long
+    after = list(range(2, 2 + long))
+    assert word.tolist() == [
+        *[0] * new, *[1] * short, *after, *[2 + long] * met, *[0] * new, *[1] * short, *[2] * met,
+    ]  # fmt: skip
+
+
 def test_a_row_without_a_drawn_word_gets_one_and_the_others_stay_as_they_were():
     rows = packed(TEXT * 4, share=1e-12)
     for k in range(3 * len(rows)):
