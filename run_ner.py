@@ -19,7 +19,7 @@ from ner_data.bundled import MINI, bundled_corpus
 from ner_data.labels import label_names, word_counts
 from ner_data.read import read_corpus
 from ner_eval.decode import DECODINGS
-from ner_eval.publish import PublishError, check_login, check_name, publish
+from ner_eval.publish import PublishError, check_login, check_name, how_to_retry, publish
 from ner_model.arguments import (
     CLASS_WEIGHTS,
     HfArgumentParser,
@@ -155,6 +155,7 @@ def main(argv=None):
 
     # 10 publish
     if MAIN_PROCESS and recipe.push_to_hub:
+        signals.remedy = how_to_retry(output_dir, recipe.hub_model_id, recipe.hub_private_repo)
         address = publish(output_dir, recipe.hub_model_id, private=recipe.hub_private_repo, token=recipe.hub_token)
         say(f"published: {address}")
 

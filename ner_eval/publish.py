@@ -163,7 +163,7 @@ def publish(directory: str | Path, hub_model_id: str, *, private: bool = True, t
             api.create_commit(repo.repo_id, operations, commit_message=message, parent_commit=state.sha)
         return str(repo)
     except Exception as error:
-        message = f"{failure}: {_reason(error, api.endpoint)}; {_retry(directory, hub_model_id, private)}"
+        message = f"{failure}: {_reason(error, api.endpoint)}; {how_to_retry(directory, hub_model_id, private)}"
     gc.collect()  # a progress bar that huggingface_hub left open ends its line when it is collected
     raise PublishError(_scrub(message, token))  # out here, as in check_login
 
@@ -227,7 +227,8 @@ def _first_line(text: object) -> str:
     return next((line.strip() for line in str(text).splitlines() if line.strip()), "")
 
 
-def _retry(directory: str | Path, hub_model_id: str, private: bool) -> str:
+def how_to_retry(directory: str | Path, hub_model_id: str, private: bool) -> str:
+    """A clause for a message about a push that did not come to its end: where the model is, and the command."""
     command = ["python", "-m", "ner_eval.publish", "--model", str(directory), "--hub_model_id", hub_model_id]
     command += [] if private else ["--no_hub_private_repo"]
     return f"the local model in {directory} is untouched, to try again: {shlex.join(command)}"
@@ -312,7 +313,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         hub_model_id = check_login(options.hub_model_id, options.hub_token)
     except PublishError as error:
-        print(f"{parser.prog}: {error}; {_retry(options.model, options.hub_model_id, private)}", file=sys.stderr)
+        print(f"{parser.prog}: {error}; {how_to_retry(options.model, options.hub_model_id, private)}", file=sys.stderr)
         return 1
     try:
         _add_onnx(options, sentences)
@@ -323,6 +324,10 @@ def main(arguments: list[str] | None = None) -> int:
     except PublishError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        again = how_to_retry(options.model, options.hub_model_id, private)
+        print(f"{parser.prog}: ended by SIGINT; {again}", file=sys.stderr)
+        return 130
     print(address)
     return 0
 

@@ -30,6 +30,7 @@ class Signals:
         self.process = None  # the process that catches signals: not the loader's workers, which inherit the handler
         self.is_deferred = False
         self.saved = None  # newest checkpoint
+        self.remedy = None  # what to do after a signal, in place of going on from there
         self.is_told = False
 
     def catch(self):
@@ -71,6 +72,7 @@ class Signals:
         if os.environ.get("RANK", "0") == "0" and not self.is_told:
             self.is_told = True
             now = how_to_go_on(self.saved) if self.saved else "this run has saved no checkpoint"
+            now = self.remedy or now
             program, name = os.path.basename(sys.argv[0]), signal.Signals(self.number).name
             print(f"{program}: ended by {name}; {now}", file=sys.stderr, flush=True)
 

@@ -184,7 +184,7 @@ def masked_language_model(family, **more):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_where_a_model_drops_out_is_known(family):
     _, config = masked_language_model(family)
-    for name in (*DROPOUTS, "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout"):
+    for name in (*DROPOUTS, "mlp_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout"):
         if hasattr(config, name):
             setattr(config, name, 0.5)
     model = transformers.AutoModelForMaskedLM.from_config(config).train()
@@ -576,6 +576,7 @@ def test_what_is_written_loads_and_its_perplexity_is_what_was_printed(trained, t
     model = transformers.AutoModelForMaskedLM.from_pretrained(runs / "whole", dtype=torch.float32).eval()
     assert type(transformers.AutoModel.from_pretrained(runs / "whole")).__name__ == "ModernBertModel"
     assert {getattr(model.config, name) for name in DROPOUTS} == {0.1}  # for those who fine-tune it
+    assert model.config.mlp_dropout == 0.0
     assert model.config.max_position_embeddings == 32 and set(model.config.layer_types) == {"full_attention"}
     assert os.path.getsize(runs / "whole" / "model.safetensors") < 2.2 * model.num_parameters()
     # the same held-out paragraphs, scored by the library alone

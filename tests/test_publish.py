@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,6 +259,37 @@ def test_a_failed_push_changes_nothing_and_says_how_to_retry(hub, model, saved_m
     assert (python, dash_m, module) == ("python", "-m", "ner_eval.publish")
     assert publishing.main(arguments) == 0
     assert hub.repos["me/x"].head is not commit
+
+
+@pytest.mark.parametrize("program", ["run_ner", "ner_eval.publish"])
+def test_a_signal_while_files_go_to_the_hub_makes_no_commit_and_says_how_to_retry(hub, model, program):
+    run_ner = f"""
+import run_ner
+run_ner.fine_tune = lambda *_: {str(model)!r}
+run_ner.signals.catch()
+run_ner.main(["--push_to_hub", "--hub_model_id", "me/x", "--no_hub_private_repo"])
+"""
+    alone = ["-m", "ner_eval.publish", "--model", str(model), "--hub_model_id", "me/x", "--no_hub_private_repo"]
+    number = {"run_ner": signal.SIGTERM, "ner_eval.publish": signal.SIGINT}[program]
+    hub._fault = lambda step: child.send_signal(number) or time.sleep(0.3) if step == "lfs_put" else None
+    environment = {**os.environ, **hub.environment(), "PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen(
+        [sys.executable, *(["-c", run_ner] if program == "run_ner" else alone)],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    errors = child.communicate(timeout=60)[1]
+    assert child.returncode == 128 + number and "Traceback" not in errors
+    assert hub.steps().count("lfs_put") and hub.repos["me/x"].pushed == []
+    (message,) = [line for line in errors.splitlines() if f"ended by {number.name}; " in line]
+    untouched, retry = message.split("; ")[1].split(", to try again: python -m ner_eval.publish ")
+    assert untouched == f"the local model in {model} is untouched"
+    del hub._fault
+    assert publishing.main(shlex.split(retry)) == 0
+    assert len(hub.repos["me/x"].pushed) == 1 and not hub.repos["me/x"].private
 
 
 def test_an_answer_that_is_lost_leaves_the_new_commit_and_the_retry_makes_no_other(hub, model):
