@@ -146,6 +146,8 @@ def main(argv=None):
     # 4 label
     config = read_config(recipe.model, recipe.trust_remote_code)
     names, keep_head = label_order(label_names(tables.values()), config, say)
+    if recipe.push_to_hub and "auto_map" in config:
+        raise InputError(f"--push_to_hub: --model {recipe.model} brings code of its own, which is not published")
     if recipe.push_to_hub:
         recipe.hub_model_id = check_login(recipe.hub_model_id, recipe.hub_token)
 

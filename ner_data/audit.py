@@ -23,7 +23,7 @@ from ner_data.formats.word_csv import Columns
 from ner_data.read import read_words
 from ner_data.reading_flags import add_reading_flags
 from ner_data.split import SPLITS
-from ner_data.text_file import counted
+from ner_data.text_file import counted, printable
 
 PROGRAM = "python -m ner_data.audit"
 PLACES = 5  # of each finding
@@ -72,12 +72,7 @@ def short_form(tables):
     lines.append(f"entities: {_shares(report['splits'])}")
     counts = [f"{finding['count']:,} {finding['code']}" for finding in report["findings"]]
     lines.append(f"findings: {', '.join(counts)}; {PROGRAM} shows the lines" if counts else "findings: none")
-    return [_printable(line) for line in lines + _leak(report)]
-
-
-def _printable(line):
-    """A line without the control characters and line ends that words and types may hold: they are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return [printable(line) for line in lines + _leak(report)]
 
 
 def _size(facts):
@@ -131,7 +126,7 @@ def lines_of(report):
         lines.append(f"{finding['code']}: {finding['count']:,} ({finding['what']})")
         lines += [f"  {place['place']}: {place['shown']}" for place in finding["places"]]
     lines += ["no findings"] * (not report["findings"])
-    return [_printable(line) for line in lines]
+    return [printable(line) for line in lines]
 
 
 def parse(argv):

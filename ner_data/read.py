@@ -194,6 +194,8 @@ def _read_dataset(
         raise InputError(f"--format {format}: a data set is in no file format, leave it out with --dataset_name")
     if group_column is not None:
         raise InputError(f"--group_column {group_column}: give a word CSV or JSON lines, not --dataset_name")
+    if sentence_column not in (None, Columns().sentence):
+        raise InputError(f"--sentence_column {sentence_column}: a row of a data set is a sentence, leave it out")
     word_column = None if word_column == Columns().word else word_column
     tag_column = None if tag_column == Columns().tag else tag_column
     tables = {}
@@ -210,11 +212,18 @@ def _read_words(source, columns, format, repair, say):
     format = format or _format_of(source)
     if format == "word_csv":
         return read_word_csv(source, columns, say)
+    usual = Columns()
+    given = {name: value for name, value in columns._asdict().items() if value != getattr(usual, name)}
+    kind, unused = {
+        "jsonl": ("JSON lines, whose fields have names of their own", ("sentence", "word", "tag")),
+        "conll": ("CoNLL, where blank lines end the sentences", ("sentence",)),
+    }[format]
+    for name in (name for name in unused if name in given):
+        raise InputError(f"--{name}_column {given[name]}: {source} is {kind}, leave it out")
     if format == "jsonl":
         return read_jsonl(source, repair, say, columns.group)
     if columns.group is not None:
         raise InputError(f"--group_column {columns.group}: {source} is CoNLL, give a word CSV or JSON lines")
-    usual = Columns()
     word = 1 if columns.word == usual.word else _column_number("--word_column", columns.word)
     tag = -1 if columns.tag == usual.tag else _column_number("--tag_column", columns.tag)
     return read_conll(source, word, tag, say)

@@ -8,6 +8,7 @@ reuse_split(table, "split.jsonl", ("train", "test"), "my.csv")  # the same two a
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -142,15 +143,16 @@ def _fill(order, sizes, entities, targets):
 
 
 def write_split(path, tables):
-    """Write which sentence is in which split: JSON lines, a line per sentence, in the order of the rows.
+    """Write which sentence is in which split, at once: JSON lines, a line per sentence, in the order of the rows.
 
         {"row": 2, "split": "train", "words": "57fdeec43d4d9342"}
 
     `tables` are sentence tables by split; `words` is a hash of the sentence's words.
     """
     lines = sorted((row, split, words) for split, table in tables.items() for row, words in _keys(table))
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
+    with open(f"{path}.part", "w", encoding="utf-8", newline="\n") as file:
         file.writelines(f'{{"row": {row}, "split": "{split}", "words": "{words}"}}\n' for row, split, words in lines)
+    os.replace(f"{path}.part", path)
 
 
 def reuse_split(table, path, splits, name):
@@ -205,7 +207,7 @@ def _read_split(path, splits):
                 raise ValueError
             if record["split"] in splits:
                 recorded[record["row"], record["words"]] = record["split"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             fix = "give the file that an earlier run wrote"
             raise InputError(f"{path}:{line}: not a sentence of a split, {shown(text)}, {fix}") from None
     return recorded

@@ -18,6 +18,11 @@ def shown(value, limit=60):
     return text if len(text) <= limit else f"{text[: limit - 12]}...{text[-9:]}"
 
 
+def printable(line):
+    """A line without the control characters and line ends that words and types may hold: they are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
 def counted(number, noun, plural=None):
     """`1 row`, `2 rows`, `1,000 rows`; a `plural` that is not made with an s is given."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_data.labels import IGNORED, flat, label_ids, sentence_offsets
+from ner_data.text_file import printable
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,8 @@ def say_first_sentence(sentences, encoded, tokenizer, names, say=print):
             rest = row["input_ids"][begin + 1 :]
             count = len(word_pieces(tokenizer, [words[word]])[0])
             pieces = tokenizer.convert_ids_to_tokens([row["input_ids"][begin], *rest[: count - 1]])
-            say(f"  {words[word]:16} {tags[word]:6} {row['labels'][begin]:3d}  {' '.join(pieces):24} {number}")
+            line = f"  {words[word]:16} {tags[word]:6} {row['labels'][begin]:3d}  {' '.join(pieces):24} {number}"
+            say(printable(line))
 
 
 def _ranges(begin, end):

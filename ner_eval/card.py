@@ -381,15 +381,17 @@ def _overall(metrics: dict) -> str:
 
 
 def _judged(metrics: dict, split: str) -> str:
-    chosen_by = _text(metrics.get("model_chosen_by", "validation f1"))
+    chosen_by = metrics.get("model_chosen_by", "validation f1")
     if split == "test":
+        chosen = f"The epoch was chosen by {_text(chosen_by)}" if chosen_by else "Validation chose the decoding"
         return (
-            f"The epoch was chosen by {chosen_by}{_size(metrics.get('validation') or {})}; the test split"
+            f"{chosen}{_size(metrics.get('validation') or {})}; the test split"
             f"{_size(metrics['test'])} was used once, after training."
         )
+    chosen = f"the epoch (by {_text(chosen_by)})" if chosen_by else "the decoding"
     return (
-        f"There was no test split: all figures here are validation figures, and the same split chose the epoch "
-        f"(by {chosen_by}), so expect somewhat lower ones on new text."
+        f"There was no test split: all figures here are validation figures, and the same split chose {chosen}"
+        f", so expect somewhat lower ones on new text."
     )
 
 

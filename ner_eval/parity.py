@@ -19,6 +19,7 @@ TIE = 1e-3  # nats between the two best labels, below which the rounding of padd
 CAUSES = {
     "several_labels": "several labels inside one word (the pipeline labels subwords)",
     "cut": "text cut by the pipeline, which we read in windows",
+    "windows": "text read whole by the pipeline, which we read in windows",
     "no_subword": "words that the tokenizer deletes, which we hold by an unknown token",
     "word_splitting": "our rule splits the text into other words",
     "tie": f"two labels within {TIE} nats",
@@ -160,7 +161,7 @@ def _compare(exact, serve, tokens, inputs, rows, ids, is_same_split):
     is_tie = best[:, -1] - best[:, -2] < TIE if rows.shape[1] > 1 else np.zeros(len(rows), bool)
     for words, given, same in zip(tokens, inputs, is_same_split, strict=True):
         labels = _labels_of_words(serve, words, given)
-        is_long = _subwords(exact.tokenizer, words) > exact.max_length
+        subwords = _subwords(exact.tokenizer, words)
         deletes = any(not found for found in labels)
         for found in labels:
             ours = names[ids[word]]
@@ -171,7 +172,8 @@ def _compare(exact, serve, tokens, inputs, rows, ids, is_same_split):
                 reasons = {
                     "word_splitting": not same,
                     "several_labels": first == ours,
-                    "cut": is_long,
+                    "cut": subwords > exact.model.limit,
+                    "windows": subwords > exact.max_length,
                     "no_subword": deletes,
                     "tie": is_tie[word],
                     "unexplained": True,

@@ -7,7 +7,7 @@
     accelerate launch -m ner_eval.predict --model runs/my-run big.txt --output out.jsonl
 
 A text file holds a sentence or paragraph a line. Word files are those of training, with or without tags. JSON lines
-hold `text` or `tokens`; their other fields are carried along. Results come in the order of the input.
+hold `text` or `tokens`; their other fields are carried along, gold annotations as `given_tags` and the like. Results come in the order of the input.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from ner_data import InputError
 from ner_data.formats.word_csv import Columns
+from ner_data.text_file import counted
 from ner_eval.prediction_lines import Lines, output_format
 from ner_eval.recognizer import RUNTIMES, Recognizer, read_settings
 from ner_eval.records import INPUT_FORMATS, Source
@@ -180,6 +181,8 @@ def main(argv=None):
         source = Source(args.file, args.format, Columns(args.sentence_column, args.word_column, ""), say)
         lines = Lines(source, args.output)
         total = None if args.file == "-" else check_source(source, lines, settings.rule)
+        if source.comments:
+            say(f"{args.file}: {counted(source.comments, 'comment line')}, not predicted")
         done, size = 0, None
         if args.resume and os.path.exists(args.output):
             done, size = resume_point(args.output, source, lines, settings.rule)
@@ -257,6 +260,8 @@ def _parse(argv, world):
         raise InputError(f"--runtime {args.runtime}: give one of {', '.join(RUNTIMES)}")
     if args.resume and (args.output is None or args.file == "-"):
         raise InputError("--resume: needs an --output file, and an input file that can be read again")
+    if args.output and os.path.exists(args.file) and os.path.realpath(args.file) == os.path.realpath(args.output):
+        raise InputError(f"--output {args.output}: is the file to predict; give another name")
     if args.output and not args.resume and os.path.lexists(args.output):
         raise InputError(f"--output {args.output}: exists; delete it, give another name, or --resume to go on with it")
     if args.output and not os.access(os.path.dirname(args.output) or ".", os.W_OK):

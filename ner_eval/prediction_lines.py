@@ -13,12 +13,13 @@ import json
 from pathlib import Path
 
 from ner_data import InputError
+from ner_data.formats.jsonl import SPANS, TAGS
 from ner_data.read import FORMATS
 from ner_data.text_file import shown
 from ner_eval.recognizer import character_spans
 
 PREDICTED = "Predicted"  # the column's name
-OWN = ("tags", "spans")  # JSON fields that are written; the input's are kept as `given_tags` and `given_spans`
+OWN = ("tags", "spans")  # JSON fields that are written
 
 
 def output_format(path):
@@ -105,8 +106,9 @@ class Lines:
         """Whether `text` is what `write` makes of a sentence, whatever its tags are."""
         if self.format == "jsonl":
             try:
-                return json.loads(text)["tokens"] == record.tokens
-            except (ValueError, KeyError, TypeError):
+                fields = json.loads(text)
+                return fields["tokens"] == record.tokens and {"tags", "spans"} <= fields.keys()
+            except (ValueError, KeyError, TypeError, AttributeError):
                 return False
         bare = self.write(number, record, [""] * len(record.words), [])
         written, expected = text.splitlines(), bare.splitlines()
@@ -127,8 +129,16 @@ class Lines:
 
 
 def _json_fields(record, tags, spans):
+    """The input's fields and those of the prediction. Gold annotations become `given_tags`, `given_entities` and so on,
+    with one more `given_` where that name is taken: who reads the line finds the predicted ones alone."""
     given = record.fields or {}
-    fields = {f"given_{key}" if key in OWN else key: value for key, value in given.items()}
+    fields = {}
+    for key, value in given.items():
+        is_gold = key in OWN or (key in (*TAGS, *SPANS, "ner") and isinstance(value, list))
+        name = f"given_{key}" if is_gold else key
+        while name != key and name in given:
+            name = f"given_{name}"
+        fields[name] = value
     if not record.rows and (record.fields is None or "text" in given):
         fields["text"] = record.text
     fields["tokens"], fields["tags"] = record.tokens, tags

@@ -108,7 +108,8 @@ def check_login(hub_model_id: str, token: str | None = None) -> str:
 def files_to_publish(directory: str | Path) -> list[Path]:
     """The files of a saved model that go to the Hub, by name: those of `PUBLISHED` that exist.
 
-    Raises InputError if the directory is missing, or lacks config.json or safetensors weights or one of their shards.
+    Raises InputError if the directory is missing, lacks config.json or safetensors weights or one of their shards, or
+    if the model brings code of its own, which only whoever wrote it should publish.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -124,6 +125,9 @@ def files_to_publish(directory: str | Path) -> list[Path]:
             missing = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) - names)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{index}: this is no index of weights; save the model again") from None
+    for name in sorted(names & {"config.json", "tokenizer_config.json"}):
+        if b'"auto_map"' in (directory / name).read_bytes():
+            raise InputError(f"{directory / name}: names code of its own (auto_map), which is not published")
     if missing:
         raise InputError(f"--model {directory}: no {', '.join(missing)} in it; give the directory of a finished run")
     return files

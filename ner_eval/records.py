@@ -70,6 +70,7 @@ class Source:
         self.format = format or _format_of(path)
         self.encoding = "utf-8-sig" if path == "-" else _encoding(path, say)
         self.header, self.separator = None, None
+        self.comments = 0  # lines of a CoNLL file that `records` has passed over, or is to pass over
         if self.format == "word_csv":
             if path == "-":
                 raise InputError("-: a CSV file cannot come from standard input, give its path")
@@ -136,6 +137,8 @@ def _read_jsonl(source, lines, split):
             ) from None
         if not isinstance(fields, dict):
             raise InputError(f"{place}: not a JSON object, {shown(fields)}, write one JSON object per line")
+        if "\\u" in line:  # half a surrogate pair, in a field that is carried along
+            _check(place, json.dumps(fields, ensure_ascii=False))
         key = next((key for key in TOKENS if key in fields), None)
         if key is None and "text" not in fields:
             if "label_names" in fields:
@@ -248,13 +251,15 @@ def _conll_rows(source, lines):
     Columns by tab where the first word's line holds one, else by runs of spaces; blank lines between sentences.
     """
     column = _column_number(source.columns.word)
-    width, starts = None, True
+    width, starts, source.comments = None, True, 0
     for number, line in enumerate(lines, start=1):
         place, text = f"{source.path}:{number}", line.removesuffix("\n").removesuffix("\r")
+        _check(place, text)
         if not text.strip(" \t") or re.match(r"-DOCSTART-([ \t]|$)", text):
             starts = True
             yield number, None, False, text
         elif _is_comment(text, width):
+            source.comments += 1
             yield number, None, False, text
         else:
             if width is None:
@@ -287,8 +292,10 @@ def _sentences(source, rows):
 
 
 def _is_comment(text, width):
-    """Whether a line is a comment, and not the word # with its tag."""
+    """Whether a line is a comment, and not the word #: in columns by tab, or with its tag."""
     if not re.match(r"#([ \t]|$)", text):
+        return False
+    if text.startswith("#\t") and width in (None, text.count("\t") + 1):
         return False
     cells = text.split("\t") if "\t" in text else text.split()
     return not (width == len(cells) and (len(cells) == 1 or cells[-1] == "O" or PREFIXED.fullmatch(cells[-1])))

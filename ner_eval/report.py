@@ -45,8 +45,8 @@ MEASURES = {
 }
 SEEN = {
     "same_type": ("seen", "in training with this type"),
-    "other_type": ("other type", "in training, but never with this type"),
-    "never": ("unseen", "nowhere in training"),
+    "other_type": ("other type", "an entity in training, but never of this type"),
+    "never": ("unseen", "never an entity in training"),
 }
 
 

@@ -40,12 +40,13 @@ def save_results(
     Raises:
         TrainingStopped: the disk is full.
     """
+    chooses, figure = trainer.args.load_best_model_at_end, trainer.args.metric_for_best_model
     metrics = {
         "model": model,
         "dataset": os.path.basename(dataset.rstrip("/")),
         "files": {split: os.path.basename(path) for split, path in files.items() if path},
         "seed": seed,
-        "model_chosen_by": f"validation {trainer.args.metric_for_best_model.removeprefix('eval_')}",
+        "model_chosen_by": f"validation {figure.removeprefix('eval_')}" if chooses else None,
         "sentences": {split: len(part) for split, part in tables.items()},
         "words": {split: len(flat(part["tokens"])) for split, part in tables.items()},
         "labels": names,
@@ -57,10 +58,11 @@ def save_results(
         "test": scored["test"].scores if "test" in scored else None,
     }
     for split, part in scored.items():
-        note = "it chose the epoch and the decoding" if split == "validation" else "used once, by the chosen model"
+        chosen = "the epoch and the decoding" if chooses else "the decoding"
+        note = f"it chose {chosen}" if split == "validation" else "used once, by the chosen model"
         say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
     if "test" not in scored:
-        say("\nno test split: validation chose the model and judges it too, so its figures flatter")
+        say(f"\nno test split: validation chose {chosen} and judges the model too, so its figures flatter")
     what = f"the results in {output_dir} (the model is saved there, the scores are printed above)"
     with full_disk(what, os.path.join(output_dir, UNFINISHED), getattr(trainer, "_newest", None)):
         write_split(os.path.join(output_dir, "split.jsonl"), tables)

@@ -1,9 +1,9 @@
 """Scores as text for a terminal, and as Markdown for a page."""
 
 SEEN = {
-    "same_type": "surface seen in training with this type",
-    "other_type": "surface seen with other types only",
-    "never": "surface never seen",
+    "same_type": "surface an entity of this type in training",
+    "other_type": "surface an entity of other types only",
+    "never": "surface never an entity",
 }
 KEYS = ("precision", "recall", "f1")
 

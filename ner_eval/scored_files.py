@@ -102,7 +102,7 @@ def _predicted_columns(path, columns, say):
     if _suffix(path) not in FORMATS["word_csv"]:
         return columns
     header = read_text(path, say=lambda _: None).split(b"\n", 1)[0].decode()
-    if columns.tag != Columns().tag or PREDICTED not in re.split(r"[,;\t]", header.rstrip("\r")):
+    if PREDICTED not in re.split(r"[,;\t]", header.rstrip("\r")):
         return columns
     say(f"{path}: the tags of its column {shown(PREDICTED)} are scored")
     return columns._replace(tag=PREDICTED)

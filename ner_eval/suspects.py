@@ -29,6 +29,7 @@ from ner_data.labels import sentence_offsets
 from ner_data.read import read_sentences
 from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_data.split import sentence_groups
+from ner_data.text_file import printable
 from ner_eval.span_counts import find_spans, label_parts, shared_ids
 from ner_eval.span_matching import error_kinds
 
@@ -175,6 +176,10 @@ def main(argv=None):
     try:
         if args.folds < 2:
             raise InputError(f"--folds {args.folds}: give 2 or more")
+        if not 0 <= args.seed < 2**32:  # numpy's limit
+            raise InputError(f"--seed {args.seed}: give 0 to {2**32 - 1}")
+        if os.path.isdir(args.output) or not os.access(os.path.dirname(args.output) or ".", os.W_OK):
+            raise InputError(f"--output {args.output}: a directory, or in none that may be written to; name a file")
         path = args.train_file or bundled_corpus(dict.fromkeys(("train", "validation", "test")), 0)["train"]
         table = read_sentences(path, **reading_of(args))
         with tempfile.TemporaryDirectory() as directory:
@@ -183,10 +188,17 @@ def main(argv=None):
     except InputError as error:
         print(f"ner_eval.suspects: {error}", file=sys.stderr)
         return 2
-    write_suspects(args.output, suspects)
     for suspect in suspects[: args.top]:
-        print("{confidence:.3f}  {place}  {words}  gold: {gold}  predicted: {predicted}".format(**suspect))
+        line = "{confidence:.3f}  {place}  {words}  gold: {gold}  predicted: {predicted}".format(**suspect)
+        print(printable(line))
     words = sentence_offsets(table)[-1]
+    try:
+        write_suspects(args.output, suspects)
+    except OSError as error:
+        Path(f"{args.output}.part").unlink(missing_ok=True)
+        reason = error.strerror or error
+        print(f"ner_eval.suspects: {args.output}: cannot be written ({reason})", file=sys.stderr)
+        return 1
     print(f"{len(suspects):,} suspects among {words:,} words, all of them in {args.output}")
     return 0
 

@@ -198,6 +198,7 @@ def training_facts(trainer):
         hardware = f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
     figure = "eval_" + (args.metric_for_best_model or "f1").removeprefix("eval_")
     best = [e["epoch"] for e in state.log_history if figure in e and e[figure] == state.best_metric]
+    best = best if args.load_best_model_at_end else []
     return {
         "epochs": args.num_train_epochs,
         "epochs_trained": int(epoch) if epoch == int(epoch) else round(epoch, 2),

@@ -71,6 +71,14 @@ def test_strings_other_columns_and_schemes(save):
     assert message == f"{name}/train: no column tokens or words, there are text, bilou, set --word_column"
 
 
+@pytest.mark.parametrize(("column", "values"), [("text", "Ada sings"), ("ids", [7, 8])])
+def test_words_that_are_no_list_of_strings_are_refused(save, column, values):
+    kinds = {"text": Value("string"), "ids": List(Value("int64"))}
+    features = Features({column: kinds[column], "ner_tags": List(Value("string"))})
+    name = save({"train": [{column: values, "ner_tags": ["O", "O"]}] * 9}, features)
+    assert f"column {column} is not a list of strings, " in refusal(dataset_name=name, word_column=column)
+
+
 def test_a_single_shuffled_data_set_is_split(save):
     rows = [{"id": str(n), "tokens": [f"w{n}"], "ner_tags": [n % 2]} for n in range(20)]
     shuffled = Dataset.from_list(rows, features=FEATURES).shuffle(seed=1)

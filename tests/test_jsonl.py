@@ -30,6 +30,11 @@ def read(tmp_path, *records, **arguments):
         {"tokens": SENTENCE["tokens"], "ner_tags": SENTENCE["tags"]},
         {"id": 7, "words": SENTENCE["tokens"], "labels": SENTENCE["tags"]},
         {"tokens": SENTENCE["tokens"], "tags": SENTENCE["tags"], "text": TEXT},
+        {"tokens": SENTENCE["tokens"], "labels": SENTENCE["tags"], "text": TEXT},
+        {"tokens": SENTENCE["tokens"], "ner_tags": SENTENCE["tags"], "text": TEXT, "entities": []},
+        {"label_names": ["O", "B-per", "I-per"], "tokens": SENTENCE["tokens"], "ner_tags": [1, 2, 0]},
+        {"text": TEXT, "entities": [], "label": [[0, 12, "per"]]},
+        {"text": TEXT, "spans": [[0, 12, "per"]], "label": "per"},
         {"text": TEXT, "label": [[0, 12, "per"]]},
         {"text": TEXT, "labels": [[0, 12, "per"]], "tags": []},
         {"text": TEXT, "entities": [{"id": 1, "label": "per", "start_offset": 0, "end_offset": 12}], "relations": []},
@@ -74,8 +79,28 @@ def test_spans_that_do_not_lie_on_words_are_adjusted_and_counted_when_asked(tmp_
     assert said == [
         "2: 2 spans adjusted to whole words, 2 dropped (line 2 [0, 10, 'per'] does not begin and end with a word, "
         "line 2 [11, 12, 'x'] overlaps another one, line 2 [12, 13, 'x'] holds no word, "
-        "line 3 [1, 3, 'x'] leaves the text, which ends at 2)"
+        "line 3 [1, 2, 'x'] leaves the text, which ends at 2)"
     ]
+
+
+def test_two_fields_with_spans_are_refused(tmp_path):
+    record = {"text": TEXT, "entities": [[0, 3, "per"]], "label": [[0, 12, "per"]]}
+    with pytest.raises(InputError, match="a.jsonl:1: spans both in `entities` and in `label`, leave one of them out"):
+        read(tmp_path, record)
+
+
+def test_a_sentence_beside_the_names_of_ids_is_read(tmp_path):
+    first = {"label_names": ["O", "B-per"], "tokens": ["Ada"], "ner_tags": [1]}
+    rows, _ = read(tmp_path, first, {"tokens": ["x"], "ner_tags": [0]})
+    assert [(row["tokens"], row["tags"]) for row in rows] == [(["Ada"], ["B-per"]), (["x"], ["O"])]
+
+
+@pytest.mark.parametrize("flag", ["sentence_column", "word_column", "tag_column"])
+def test_columns_that_json_lines_do_not_have_are_refused(tmp_path, flag):
+    with pytest.raises(
+        InputError, match=f"--{flag} fine: .*a.jsonl is JSON lines, whose fields have names of their own"
+    ):
+        read(tmp_path, {"tokens": ["a"], "ner_tags": ["O"], "fine": ["B-x"]}, **{flag: "fine"})
 
 
 def test_more_lines_than_are_held_at_once(tmp_path, monkeypatch):

@@ -212,6 +212,12 @@ def test_on_the_hub_pickles_adapters_and_code_are_refused_before_any_weight_is_f
                 code, _, err = start("--train_file", corpus, "--model", model, **hub.environment())
                 assert code == 2 and err.count("\n") == 1, err
                 assert err.startswith(f"run_ner.py: --model {model}: {message}"), err
+        flags = ["--trust_remote_code", "--push_to_hub", "--hub_model_id", "me/x"]
+        code, _, err = start("--train_file", corpus, "--model", "me/own", *flags, **hub.environment())
+        assert (code, err) == (
+            2,
+            "run_ner.py: --push_to_hub: --model me/own brings code of its own, which is not published\n",
+        )
         fetched = {request.path.rsplit("/", 1)[-1] for request in hub.requests if "/resolve/" in request.path}
         assert fetched == {"config.json", "tokenizer_config.json"} and not hub.unexpected
     assert not pickled[1].exists() and not own_code[1].exists()

@@ -53,6 +53,12 @@ def test_each_cause_is_counted(encoder_dir, tmp_path):
     assert lines[-1].startswith("  strict F1 on running text: ours ")
 
 
+def test_what_only_we_read_in_windows_is_not_said_to_be_cut(bert_dir, tmp_path):
+    directory = save_classifier(bert_dir, tmp_path, ner_max_length=8, ner_stride=0)
+    causes = check_parity(directory, table_of([WORDS[0] * 2] * 4), NAMES)["split"]["causes"]
+    assert causes["windows"] > 0 and causes["cut"] == causes["unexplained"] == 0
+
+
 def test_it_is_bounded_and_checks_the_labels(bert_dir, tmp_path):
     directory = save_classifier(bert_dir, tmp_path)
     report = check_parity(directory, table_of(WORDS), NAMES, sentences=2)

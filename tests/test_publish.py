@@ -329,6 +329,7 @@ def test_a_file_with_the_token_in_it_is_not_published(hub, model):
         (["--model", "tests", "--hub_model_id", "me/x"], "no config.json"),
         (["--model", "MODEL", "--hub_model_id", "not a name"], "no repository name"),
         (["--model", "WEIGHTLESS", "--hub_model_id", "me/x"], "no model.safetensors"),
+        (["--model", "OWN_CODE", "--hub_model_id", "me/x"], "tokenizer_config.json: names code of its own (auto_map)"),
         (["--model", "MODEL"], "--hub_model_id"),
         (["--model", "MODEL", "--hub_model_id", "me/x", "--hub-token", "hf_secret"], "unrecognized"),
     ],
@@ -337,7 +338,13 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(hub, model, arguments, word
     weightless = model.parent / "weightless"
     weightless.mkdir()
     shutil.copy(model / "config.json", weightless)
-    arguments = [{"MODEL": str(model), "WEIGHTLESS": str(weightless)}.get(word, word) for word in arguments]
+    own_code = shutil.copytree(model, model.parent / "own_code")
+    settings = json.loads((own_code / "tokenizer_config.json").read_text())
+    (own_code / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"auto_map": {"AutoTokenizer": ["own.T", None]}})
+    )
+    places = {"MODEL": str(model), "WEIGHTLESS": str(weightless), "OWN_CODE": str(own_code)}
+    arguments = [places.get(word, word) for word in arguments]
     done = run(hub, "-m", "ner_eval.publish", *arguments)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert words in done.stderr and "hf_secret" not in done.stderr
@@ -440,6 +447,13 @@ def test_without_a_test_split_the_card_says_that_validation_chose_and_judged(tmp
     assert {result.dataset_split for result in card.data.eval_results} == {"validation"}
     assert "all figures here are validation figures, and the same split chose the epoch" in card.text
     assert "used once" not in card.text and "| Test |" not in card.text
+
+
+def test_the_card_does_not_say_that_validation_chose_the_last_epoch(tmp_path):
+    text = card_of(tmp_path, {**METRICS, "model_chosen_by": None}).text
+    assert "Validation chose the decoding (" in text and "used once, after training" in text
+    text = card_of(tmp_path, {**METRICS, "model_chosen_by": None, "test": None}).text
+    assert "the same split chose the decoding, so expect" in text and "epoch was chosen" not in text
 
 
 def test_a_card_needs_nothing_but_scores(tmp_path):

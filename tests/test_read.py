@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ner_data import InputError
 from ner_data.formats import word_csv
-from ner_data.read import read_corpus, read_sentences, to_dataset_dict
+from ner_data.read import read_corpus, read_sentences, read_words, to_dataset_dict
 from ner_data.split import write_split
 
 ROOT = Path(__file__).parent.parent
@@ -190,6 +190,17 @@ def test_a_lone_number_sign_may_be_the_only_word(write):
     assert read(write("a.conll", "#\tO\n"))[0] == [sentence(1, "#/O")]
 
 
+def test_a_number_sign_is_a_word_whatever_its_tag(write):
+    assert read(write("a.conll", "a\tO\n#\tproduct\n# x\tproduct\nb\tproduct\n"))[0] == [
+        sentence(1, "a/O #/B-product b/I-product")
+    ]
+
+
+def test_conll_without_words_is_refused(write):
+    with pytest.raises(InputError, match="a.conll: no words, give a file with at least one sentence"):
+        list(read_words(write("a.conll", "-DOCSTART- O\n\n# x\n")))
+
+
 def test_conll_words_stay_exactly_what_they_are(write):
     words = ["None", "007", '"', '""', "a,b", "a b", " a", "\u00a0x", "a\u2028b", "\x0b1", "#", "😀"]
     rows, _ = read(write("a.conll", "".join(f"{word}\tO\n" for word in words)))
@@ -257,6 +268,7 @@ def test_a_data_frame_reads_as_its_file_does(write):
     numbered.loc[3] = None
     assert read(numbered) == (expected, [])
     assert read(frame.drop(columns="Sentence #"))[0] == expected
+    assert read(frame.replace("", None).astype("category"))[0] == expected
     assert read(frame.astype("category"))[0] == expected
 
 

@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 from ner_data import InputError
+from ner_data.formats.jsonl import SPANS
+from ner_data.formats.word_csv import Columns
+from ner_data.spans import words_in
+from ner_eval.prediction_lines import Lines
+from ner_eval.records import Source
 from ner_eval.score import score_files
 from ner_eval.scored_files import is_run_file, read_tagged
 
@@ -147,6 +152,38 @@ def test_predictions_in_the_layout_of_wnut17(tmp_path):
     assert (scores["words"], scores["sentences"]) == (23_394, 1_287)
     assert scores == score_files(WNUT, tmp_path / "predicted.conll", say=quiet)
     assert 0.7 < scores["f1"] < 1 and score_files(WNUT, WNUT, say=quiet)["f1"] == 1.0
+
+
+def test_gold_columns_of_another_name_do_not_hide_the_predicted_one(tmp_path):
+    gold, both = tmp_path / "gold.csv", tmp_path / "tagged.csv"
+    gold.write_text("sid,token,label\n1,Ada,B-per\n1,sings,O\n")
+    both.write_text("sid,token,label,Predicted\n1,Ada,B-per,O\n1,sings,O,O\n")
+    tagged = read_tagged(str(gold), str(both), columns=Columns("sid", "token", "label"), say=lambda _: None)
+    assert tagged.gold.to_pylist() == ["B-per", "O"] and tagged.predicted.to_pylist() == ["O", "O"]
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        {"tokens": ["Ada", "sings"], "ner_tags": ["B-per", "O"]},
+        {"words": ["Ada", "sings"], "labels": ["B-per", "O"]},
+        {"tokens": ["Ada", "sings"], "tags": ["B-per", "O"], "given_tags": 7},
+        {"tokenized_text": ["Ada", "sings"], "ner": [[0, 0, "per"]]},
+        *({"text": "Ada sings", field: [[0, 3, "per"]]} for field in SPANS),
+        {"text": "Ada sings", "spans": [[0, 3, "per"]], "label": "per"},
+    ],
+)
+def test_a_prediction_is_not_scored_by_the_gold_tags_that_it_carries_along(tmp_path, gold):
+    (tmp_path / "gold.jsonl").write_text(json.dumps(gold) + "\n")
+    source = Source(str(tmp_path / "gold.jsonl"))
+    (record,) = source.records(words_in)
+    lines = Lines(source, str(tmp_path / "out.jsonl"))
+    (tmp_path / "out.jsonl").write_text(written := lines.write(0, record, ["O", "O"], []))
+    tagged = read_tagged(str(tmp_path / "gold.jsonl"), str(tmp_path / "out.jsonl"), say=lambda _: None)
+    assert tagged.gold.to_pylist() == ["B-per", "O"] and tagged.predicted.to_pylist() == ["O", "O"]
+    assert lines.is_of(0, record, written) and not lines.is_of(0, record, json.dumps(gold))
+    given = [value for key, value in json.loads(written).items() if key.startswith("given_")]
+    assert set(map(json.dumps, gold.values())) <= set(map(json.dumps, [*json.loads(written).values(), *given]))
 
 
 def test_the_column_that_predict_wrote_is_scored_and_not_the_gold_one_beside_it(tmp_path):

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import os
 import subprocess
 import types
 from pathlib import Path
@@ -93,12 +94,30 @@ def test_labels_are_not_smoothed_and_sentences_not_copied_unless_asked_for(monke
 def test_wrong_input(tmp_path, capsys, monkeypatch):
     assert main(["--folds", "1"]) == 2
     assert "--folds 1: give 2 or more" in capsys.readouterr().err
+    assert main(["--seed", "-1"]) == 2
+    assert "--seed -1: give 0 to 4294967295" in capsys.readouterr().err
+    for path in (tmp_path, tmp_path / "no" / "where.csv"):
+        assert main(["--output", str(path)]) == 2
+        assert f"--output {path}: a directory, or in none that may be written to" in capsys.readouterr().err
     with pytest.raises(InputError, match="only 3 distinct sentences"):
         out_of_fold(TABLE, 4, 0, [], str(tmp_path))
     failed = types.SimpleNamespace(returncode=2, stderr="noise\nrun_ner.py: --strid: unknown flag")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(InputError, match="run 1 of 2 failed with exit code 2: run_ner.py: --strid: unknown flag"):
         out_of_fold(TABLE, 2, 0, ["--strid", "3"], str(tmp_path))
+
+
+def test_what_was_found_is_printed_where_it_cannot_be_written(tmp_path, capsys, monkeypatch):
+    found = rank_suspects(TABLE, PREDICTED, CONFIDENCE, "a.csv")
+    monkeypatch.setattr(module, "out_of_fold", lambda *_: (PREDICTED, CONFIDENCE))
+    monkeypatch.setattr(module, "read_sentences", lambda *_, **__: TABLE)
+    (tmp_path / "s.csv.part").write_text("half")
+    monkeypatch.setattr(module, "write_suspects", lambda *_: os.open("/dev/null/x", os.O_RDONLY))
+    assert main(["--output", str(tmp_path / "s.csv")]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("gold: ") == len(found) > 0
+    assert f"ner_eval.suspects: {tmp_path / 's.csv'}: cannot be written (Not a directory)" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_planted_errors_change_what_they_say_they_change():

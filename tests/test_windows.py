@@ -276,3 +276,7 @@ def test_first_sentence_is_shown_fully_converted(tokenizer):
         ["Paris", "B-geo", "1", "Pa", "##ris", "0"],
         [".", "O", "0", ".", "0"],
     ]
+    lines.clear()
+    table = sentences((["\x1b[31m", "a\nb"], ["O", "O"]))
+    say_first_sentence(table, encode(table, tokenizer, NAMES, 64, 4), tokenizer, NAMES, lines.append)
+    assert [line.split()[0] for line in lines[1:]] == ["\\x1b[31m", "a\\nb"]

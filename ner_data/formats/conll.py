@@ -9,7 +9,7 @@ r"""CoNLL columns: one word per line, two or more columns by tab or by spaces, n
 The word is in the first column and the tag in the last, unless the columns are given by number. Where the first
 word's line holds a tab, every line is split at tabs and the cells stay as they are; otherwise lines are split at runs
 of spaces. A line of nothing but spaces and tabs is blank. `-DOCSTART-` lines and comments (`# text`, unless that is a
-word and its tag) are skipped.
+word and its tag: in columns by tab whatever the tag) are skipped.
 """
 
 import re
@@ -36,7 +36,9 @@ def read_conll(path, word_column=1, tag_column=-1, say=print):
     lines = pc.split_pattern(pa.array([text], pa.binary()).cast(pa.string()), "\n").flatten()
     kept, breaks, separator = _find_words(path, lines, tag_column, say)
     cells, columns = _cells(path, lines.take(pa.array(kept)), kept + 1, separator)
-    place = f"{path}:{kept[0] + 1}" if len(kept) else path
+    if not len(kept):
+        raise InputError(f"{path}: no words, give a file with at least one sentence")
+    place = f"{path}:{kept[0] + 1}"
     tokens = _column(place, cells, columns, "--word_column", word_column)
     tags = _column(place, cells, columns, "--tag_column", tag_column)
     starts = np.flatnonzero(np.diff(breaks[kept], prepend=-1))
@@ -61,7 +63,9 @@ def _find_words(path, lines, tag_column, say):
     for line in np.flatnonzero(is_comment):
         cells = _split(lines[line].as_py(), separator)
         has_tag = -len(cells) <= tag_index < len(cells) == columns
-        is_comment[line] = not (has_tag and (cells[tag_index] == "O" or PREFIXED.fullmatch(cells[tag_index])))
+        by_tab = separator is not None and cells[0] == "#"
+        is_word = has_tag and (by_tab or cells[tag_index] == "O" or PREFIXED.fullmatch(cells[tag_index]))
+        is_comment[line] = not is_word
     for kind, count in (("-DOCSTART- line", is_document.sum()), ("comment line", is_comment.sum())):
         if count:
             say(f"{path}: {counted(count, kind)} skipped")

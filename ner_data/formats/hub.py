@@ -19,6 +19,7 @@ from ner_data.sentences import Words
 from ner_data.text_file import counted, shown
 
 TOKENS, TAGS = ("tokens", "words"), ("ner_tags", "tags", "labels")
+STRINGS = ("string", "large_string")
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 
 
@@ -60,6 +61,9 @@ def _read_split(place, dataset, word_column, tag_column, say):
     """One split -> `Words`."""
     words_key = _find_column(place, dataset.features, "--word_column", word_column, TOKENS)
     tags_key = _find_column(place, dataset.features, "--tag_column", tag_column, TAGS)
+    words = dataset.features[words_key]
+    if getattr(getattr(words, "feature", None), "dtype", None) not in STRINGS:
+        raise InputError(f"{place}: column {words_key} is not a list of strings, {shown(words)}, set --word_column")
     names = _class_names(place, dataset.features, tags_key)
     table = dataset.select_columns([words_key, tags_key]).with_format("arrow")[:]
     tokens = _lists(place, table, words_key, pa.string())
@@ -92,7 +96,7 @@ def _class_names(place, features, column):
     """The names behind a column's ids, or None when it holds strings."""
     inner = getattr(features[column], "feature", None)
     names = getattr(inner, "names", None)
-    if names is None and getattr(inner, "dtype", None) not in ("string", "large_string"):
+    if names is None and getattr(inner, "dtype", None) not in STRINGS:
         fix = "cast the column to a list of ClassLabel, or of strings"
         raise InputError(f"{place}: column {column} has no names for its tags, {shown(features[column])}, {fix}")
     return names

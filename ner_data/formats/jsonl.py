@@ -90,7 +90,9 @@ def _sentences(path, data, repair, group_column, faults, skipped):
         record = _parse(place, text)
         if "label_names" in record:
             names = _strings_in(place, record, "label_names")
-        elif record.get("answer") in ("reject", "ignore"):
+            if not any(key in record for key in (*TOKENS, "text", "tokenized_text")):
+                continue  # a line of its own
+        if record.get("answer") in ("reject", "ignore"):
             skipped.append(line)
         else:
             tokens, tags, wrong = _read_record(place, record, names)
@@ -129,9 +131,9 @@ def _read_record(place, record, names):
     """A line's object -> (tokens, tags, faults)."""
     tags_key = _first_key(record, TAGS)
     tokens_key = _first_key(record, TOKENS)
-    if tokens_key and tags_key and "text" not in record:
+    spans_key = _spans_key(place, record)
+    if tokens_key and tags_key and ("text" not in record or tags_key == "ner_tags" or not spans_key):
         return _read_tags(place, record, tokens_key, tags_key, names)
-    spans_key = _first_key(record, SPANS)
     if "text" in record and spans_key:
         text = record["text"]
         if not isinstance(text, str):
@@ -139,15 +141,32 @@ def _read_record(place, record, names):
         words = words_in(text)
         tags, faults = lay_spans(words, len(text), _spans(place, record[spans_key]))
         return [text[start:end] for start, end in words], tags, faults
-    if tokens_key and tags_key:
-        return _read_tags(place, record, tokens_key, tags_key, names)
     if "tokenized_text" in record and "ner" in record:
         tokens = _strings_in(place, record, "tokenized_text")
         spans = [(first, last + 1, name) for first, last, name in _spans(place, record["ner"])]
         tags, faults = lay_spans([(word, word + 1) for word in range(len(tokens))], len(tokens), spans)
-        return tokens, tags, faults
+        as_given = [fault._replace(span=(fault.span[0], fault.span[1] - 1, fault.span[2])) for fault in faults]
+        return tokens, tags, as_given
     keys = ", ".join(shown(key, 30) for key in list(record)[:8])
     raise InputError(f"{place}: none of the known layouts, the keys are {keys or 'none'}, give {LAYOUTS}")
+
+
+def _spans_key(place, record):
+    """The field with a line's spans, or None: the first that there is, but one that holds a span before an empty one.
+
+    A list of strings or numbers is none of spans, but of tags; Prodigy's `label` beside its spans is a string. Raises
+    InputError where several fields hold spans.
+    """
+    keys = [key for key in SPANS if key in record and not _is_flat(record[key])]
+    lists = [key for key in keys if isinstance(record[key], list)]
+    full = [key for key in lists if record[key]]
+    if len(full) > 1:
+        raise InputError(f"{place}: spans both in `{full[0]}` and in `{full[1]}`, leave one of them out")
+    return next(iter(full + lists + keys), None)
+
+
+def _is_flat(value):
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str | int) for item in value)
 
 
 def _read_tags(place, record, tokens_key, tags_key, names):

@@ -104,7 +104,7 @@ def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
     ids = _filled(frame[columns.sentence]) if has_ids else None
     if not has_ids:
         say(f"{path}: no column {shown(columns.sentence)}, so blank rows separate the sentences")
-    words, tags = (_strings(frame[name].where(~blank, "")) for name in (columns.word, columns.tag))
+    words, tags = (_strings(frame[name].astype(object).where(~blank, "")) for name in (columns.word, columns.tag))
     groups = None if columns.group is None else _filled(frame[columns.group])
     return words_of_rows(path, words, tags, ids, blank, np.arange(1, len(frame) + 1), groups)
 
