@@ -7,7 +7,8 @@
     accelerate launch -m ner_eval.predict --model runs/my-run big.txt --output out.jsonl
 
 A text file holds a sentence or paragraph a line. Word files are those of training, with or without tags. JSON lines
-hold `text` or `tokens`; their other fields are carried along, gold annotations as `given_tags` and the like. Results come in the order of the input.
+hold `text` or `tokens`; their other fields are carried along, gold annotations as `given_tags` and the like. Results
+come in the order of the input.
 """
 
 import argparse
