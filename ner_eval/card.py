@@ -110,7 +110,6 @@ def write_card(
     hub_model_id: str | None = None,
     base_model: str | None = None,
     dataset_name: str | None,
-    language: str | list[str] | None = None,
 ) -> Path:
     """Write README.md into the directory of a saved model and return its path.
 
@@ -121,7 +120,6 @@ def write_card(
     hub_model_id: the address in the card's code; without it the directory's own name, and `publish` puts the right one
     base_model:   what was fine-tuned; enters the front matter only if it is a Hub name (no directory, not `scratch`)
     dataset_name: of a path only the last part is told
-    language:     ISO 639 code(s)
 
     Raises ValueError if `metrics` has scores of neither split.
     """
@@ -135,7 +133,6 @@ def write_card(
     per_type = scores.get("per_type") or {}
 
     data = ModelCardData(
-        language=language,
         library_name="transformers",
         pipeline_tag="token-classification",
         tags=["token-classification", "named-entity-recognition", "ner"],

@@ -63,7 +63,6 @@ def score(
     training=None,
     resamples=RESAMPLES,
     seed=SEED,
-    reach=1,
 ):
     """Score what `NerTrainer` returned for a split.
 
@@ -75,7 +74,6 @@ def score(
         sentences: the split's sentence table; with it come the `further_scores` that need the words.
         training: the training sentences' table, for the scores of seen and unseen surfaces.
         resamples, seed: of the intervals.
-        reach: words on each side of a join between windows that count as beside it.
 
     Returns:
         `Scored`. `scores` holds strict micro `precision`, `recall`, `f1`, the same with `macro_`, `per_type`, word
@@ -105,7 +103,7 @@ def score(
             names,
             training=training,
             probabilities=probabilities,
-            joins=beside_joins(prediction.label_ids, offsets, reach),
+            joins=beside_joins(prediction.label_ids, offsets),
             resamples=resamples,
             seed=seed,
         )
@@ -177,13 +175,12 @@ def further_scores(
     return scores
 
 
-def beside_joins(label_ids, offsets, reach=1):
-    """The words beside a join between two windows of one sentence: bool array (words,).
+def beside_joins(label_ids, offsets):
+    """The words on both sides of a join between two windows of one sentence: bool array (words,).
 
     Args:
         label_ids: `label_ids` as `NerTrainer` describes them.
         offsets: int array (sentences + 1,).
-        reach: how many words on each side count.
     """
     _, sentence, first_word = (
         np.concatenate([np.ravel(part) for part in parts]) for parts in zip(*label_ids, strict=True)
@@ -191,9 +188,8 @@ def beside_joins(label_ids, offsets, reach=1):
     place = np.searchsorted(np.unique(sentence), sentence)
     beside = np.zeros(offsets[-1], bool)
     for own in np.flatnonzero(first_word > 0):
-        begin, end = offsets[place[own]], offsets[place[own] + 1]
-        join = begin + first_word[own]
-        beside[max(begin, join - reach) : min(end, join + reach)] = True
+        join = offsets[place[own]] + first_word[own]
+        beside[join - 1 : join + 1] = True
     return beside
 
 

@@ -82,7 +82,7 @@ def saved_model(tmp_path_factory) -> Iterator[Path]:
     BertForTokenClassification(config).save_pretrained(directory)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(directory)
     (directory / "metrics.json").write_text(json.dumps(METRICS))
-    write_card(directory, METRICS, model_name="my-run", dataset_name="sample.csv", language="en")
+    write_card(directory, METRICS, model_name="my-run", dataset_name="sample.csv")
     gc.freeze()  # each failed push collects garbage; without this it would look through all of torch each time
     yield directory
     gc.unfreeze()
@@ -423,7 +423,7 @@ def card_of(tmp_path, metrics=METRICS, **arguments) -> ModelCard:
 
 
 def test_the_card_has_the_test_scores_in_its_model_index(tmp_path):
-    card = card_of(tmp_path, hub_model_id="me/x", language="en")
+    card = card_of(tmp_path, hub_model_id="me/x")
     results = {result.metric_name: (result.metric_type, result.metric_value) for result in card.data.eval_results}
     assert results == {
         "Precision": ("precision", 0.8),
@@ -436,7 +436,7 @@ def test_the_card_has_the_test_scores_in_its_model_index(tmp_path):
     places = {(r.task_type, r.dataset_name, r.dataset_type, r.dataset_split) for r in card.data.eval_results}
     assert places == {("token-classification", "sample.csv", "sample.csv", "test")}
     assert (card.data.library_name, card.data.pipeline_tag) == ("transformers", "token-classification")
-    assert (card.data.model_name, card.data.language, card.data.base_model) == ("my-ner", "en", None)
+    assert (card.data.model_name, card.data.base_model) == ("my-ner", None)
     assert "| geo | 0.8100 | 0.7200 | 0.7624 | 1,234 |" in card.text
     assert "the test split (1,010 sentences, 20,001 words) was used once" in card.text
     assert 'model="me/x"' in card.text

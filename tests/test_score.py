@@ -181,7 +181,6 @@ def test_words_beside_a_join():
     label_ids = [(np.zeros(1), *part[1:]) for part in label_ids]
     offsets = np.array([0, 7, 8, 10])
     assert np.flatnonzero(beside_joins(label_ids, offsets)).tolist() == [2, 3, 4, 5, 8, 9]
-    assert np.flatnonzero(beside_joins(label_ids, offsets, reach=2)).tolist() == [1, 2, 3, 4, 5, 6, 8, 9]
 
 
 def test_sentences_of_another_split_are_refused():
