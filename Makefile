@@ -21,7 +21,7 @@ train: $(VENV)/.run ## fine-tune, evaluate and save; without variables: the bund
 	$(PY) run_ner.py --model $(MODEL) $(FILES) $(OUTPUT) $(ARGS)
 
 test: $(VENV)/.tests ## run the tests (a few minutes, no network)
-	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -q -rs -n 2 --dist loadfile $(ARGS)
 
 soak: $(VENV)/.tests ## run the longer tests
 	$(PY) -m pytest -q -m soak $(ARGS)
@@ -56,7 +56,7 @@ pretrain: $(VENV)/.run ## masked-language-model training: make pretrain OUTPUT_D
 baselines: $(VENV)/.benchmarks ## most frequent tag and CRF on the split of a run: make baselines TRAIN_FILE=...
 	$(PY) -m benchmarks.baselines $(FILES) $(ARGS)
 
-results: $(VENV)/.benchmarks ## the README's results table from finished runs: make results ARGS="runs/a runs/b"
+results: $(VENV)/.run ## the README's results table from finished runs: make results ARGS="runs/a runs/b"
 	$(PY) -m benchmarks.results $(ARGS)
 
 lint: $(VENV)/.tests ## check the code's style

@@ -1,1 +1,1 @@
-"""What the README's results table is made by: baselines on a run's split, and the table itself."""
+"""What the figures of both READMEs are printed by: README.md here lists the commands."""

@@ -38,7 +38,6 @@ WORDS = 1_000_000
 GROWTH = (100_000, 1_000_000, 10_000_000)
 RUNS = 5
 NEW_WORD = 30  # one word in so many is new where the corpus is repeated
-PACKAGES = ("pandas", "pyarrow", "datasets", "tokenizers")
 MAX_LENGTH = 512  # no sentence of the corpus is longer, so that both sides encode everything
 
 

@@ -1,6 +1,6 @@
 """Time and memory of a run's steps as the corpus grows, as a Markdown table.
 
-    python -m benchmarks.bench_scale                  # 0.1, 1 and 10 million words, some minutes
+    python -m benchmarks.bench_scale                  # 0.1, 1 and 10 million words, about a minute
     python -m benchmarks.bench_scale 100000 1000000   # these
 
 Each corpus (`bench_data.write_corpus`) goes through a process of its own, by the calls of `run_ner.py`: read and split,

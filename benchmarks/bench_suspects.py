@@ -2,9 +2,10 @@
 
     python -m benchmarks.bench_suspects [--share 0.03] [--folds 3] [flags of run_ner.py]
 
-In a copy of the bundled training sentences, a share of the entities gets a wrong annotation: another type, a word too
-many or too few, or none at all, in equal parts. `ner_eval.suspects` ranks what its models contradict. A planted error
-counts as found when a suspect shares a word with it. Chance: the same number of suspects drawn from all entities.
+In a copy of the bundled training sentences, a share of the entities gets a wrong annotation: one in three another type,
+one in three a word too many if that word is free, and the rest none at all. `ner_eval.suspects` ranks what its models
+contradict. A planted error counts as found when a suspect shares a word with it. Chance: the same number of suspects
+drawn from all entities.
 """
 
 import argparse

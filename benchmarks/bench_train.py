@@ -118,7 +118,7 @@ def steps_task(args, folder, **more):
     model = write_start(start, args.model, BASE, table, names, args.seeds[0])
     sentences = draw(table, (args.steps + 1) * args.batch_size, args.seeds[0])
     warm_up, train = sentences.slice(0, args.batch_size), sentences.slice(args.batch_size)
-    job = Job(train, warm_up, names, folder, args.batch_size, 1, LEARNING_RATE[BASE], args.seeds[0])
+    job = Job(train, warm_up, names, folder, args.batch_size, 1, LEARNING_RATE[BASE], args.seeds[0], is_part=True)
     what = f"{args.steps} steps of {args.batch_size} sentences, {named(args, BASE)}"
     return Task(start, job, warm_up, turns=args.rounds, **more), model, what
 
@@ -272,7 +272,7 @@ def bench_fixed(args, folder):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if done.returncode:
         raise InputError(f"run_ner.py: {done.stderr.strip().splitlines()[-1]}")
-    return {"what": "run_ner.py, one epoch", "seconds": json.loads(done.stdout.splitlines()[-1])}
+    return {"what": f"run_ner.py {' '.join(flags[:2])}, one epoch", "seconds": json.loads(done.stdout.splitlines()[-1])}
 
 
 def fixed_table(record):

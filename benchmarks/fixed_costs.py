@@ -22,6 +22,7 @@ STEPS = {  # "module function" or "module class.method": the step that its secon
     "ner_model.trainer NerTrainer.train": "training",
     "ner_model.trainer NerTrainer._save_checkpoint": "checkpoint",
     "ner_model.trainer NerTrainer.evaluation_loop": "evaluation and prediction",
+    "ner_eval.transitions choose_transitions": "scores",
     "ner_eval.score score": "scores",
     "run_ner save_model": "saving",
     "ner_eval.results save_results": "results, report, card",
@@ -33,6 +34,7 @@ LIBRARIES = (
     "ner_eval.parity",
     "ner_eval.recognizer",
     "ner_eval.seqeval_metric",
+    "ner_eval.transitions",
 )
 
 

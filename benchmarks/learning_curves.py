@@ -5,10 +5,11 @@
 
 One split for all (that of run_ner.py with seed 42): the same validation and test sentences everywhere; the first N of
 the shuffled training sentences, another shuffle for each seed. Every row of --output is one finished run, and a run
-that is in it is not made again.
+that is in it is not made again; runs of another file or with other --flags go into another one.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -127,7 +128,16 @@ def main(argv=None):
         flags = parse(argv)
         lines = Path(flags.output).read_text(encoding="utf-8").splitlines() if os.path.exists(flags.output) else []
         rows = [json.loads(line) for line in lines]
+        needed = {"pycrfsuite": flags.train_file, "matplotlib": flags.picture}
+        for module in (name for name, is_needed in needed.items() if is_needed):
+            if importlib.util.find_spec(module) is None:
+                raise InputError(f"{module} is not installed: make .venv/.benchmarks")
         if flags.train_file:
+            settings = {"file": os.path.basename(flags.train_file), "flags": flags.flags}
+            if any({**settings, **row}[name] != value for row in rows for name, value in settings.items()):
+                raise InputError(
+                    f"--output {flags.output}: holds runs of another file or with other --flags; give another"
+                )
             quiet = lambda line: None  # noqa: E731
             tables = read_corpus(flags.train_file, flags.validation_file, flags.test_file, say=quiet)
             done = {(row["system"], row["sentences"], row["seed"]) for row in rows}
@@ -143,7 +153,7 @@ def main(argv=None):
                             continue
                         with tempfile.TemporaryDirectory() as directory:
                             figures = measure(system, train, tables, seed, flags.flags, directory)
-                        rows.append({"system": system, "sentences": count, "seed": seed, **figures})
+                        rows.append({"system": system, "sentences": count, "seed": seed, **settings, **figures})
                         print(f"{system}, {count:,} sentences, seed {seed}: F1 {figures['f1']:.4f}", flush=True)
                         with open(flags.output, "a", encoding="utf-8") as file:
                             file.write(json.dumps(rows[-1]) + "\n")

@@ -23,6 +23,7 @@ from transformers import (
     TrainingArguments,
     get_linear_schedule_with_warmup,
 )
+from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
 from benchmarks.bench_data import usual_encoding
 from ner_data.labels import IGNORED, label_ids, sentence_offsets
@@ -44,6 +45,7 @@ class Job:
         validate: whether every epoch ends with an evaluation.
         only_evaluate: whether the model is evaluated and never trained.
         after_step: called without arguments after each training step.
+        is_part: whether the training sentences stand for a larger corpus, of which these are a part.
     """
 
     train: pa.Table
@@ -57,6 +59,7 @@ class Job:
     validate: bool = False
     only_evaluate: bool = False
     after_step: object = None
+    is_part: bool = False
 
 
 def word_tags(rows, word_ids, sentences, names):
@@ -199,6 +202,26 @@ class AfterStep(TrainerCallback):
         self.after_step()
 
 
+class GroupedAsInACorpus(LengthGroupedSampler):
+    """`group_by_length` as on 200 batches and more, where it sorts 50 at a time: of fewer it sorts a quarter, and pads
+    more (of 1,600 GMB sentences 10%, of 8,742 3%)."""
+
+    def __iter__(self):
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, 50, generator=self.generator))
+
+
+class StockTrainer(Trainer):
+    """`Trainer` as it comes but for a part of a corpus, which is grouped as the whole would be."""
+
+    is_part = False
+
+    def _get_train_sampler(self, *args):
+        sampler = super()._get_train_sampler(*args)
+        if self.is_part and isinstance(sampler, LengthGroupedSampler):
+            sampler.__class__ = GroupedAsInACorpus
+        return sampler
+
+
 class Stock:
     """Hugging Face's example for token classification: `tokenize_and_align_labels` in a `map`, dynamic padding.
 
@@ -234,7 +257,7 @@ class Stock:
                 "weight_decay": 0.01,
                 "dataloader_num_workers": 2 if on_gpu else 0,
             }
-        self.trainer = Trainer(
+        self.trainer = StockTrainer(
             model=model,
             args=TrainingArguments(**settings),
             train_dataset=self._encode(job.train),
@@ -247,6 +270,7 @@ class Stock:
             preprocess_logits_for_metrics=(lambda logits, labels: logits.argmax(dim=-1)) if best else None,
             callbacks=[AfterStep(job.after_step)] if job.after_step else None,
         )
+        self.trainer.is_part = job.is_part
 
     def _encode(self, table):
         ids = pa.ListArray.from_arrays(sentence_offsets(table).astype(np.int32), label_ids(table, self.job.names))

@@ -123,6 +123,17 @@ def test_padding_of_a_batch_made_by_hand(prepared, way, positions):
     assert seen.figures() == {"batches": 1, "positions": positions, "padding": 1 - 20 / positions}
 
 
+def test_of_a_part_of_a_corpus_best_flags_sort_all_batches_at_once(prepared):
+    """16 sentences, 4 a step: left alone it would sort one batch at a time, and pad as random batches do."""
+    train = sentences(*((["."] * words, ["O"] * words) for words in (3, 1, 4, 2) * 4))
+    for way, is_part in (("stock, best flags", True), ("stock, best flags", False), ("stock", True)):
+        contestant, model, tokenizer = prepared(way, train=train, is_part=is_part)
+        seen = contest.Positions(model, tokenizer.pad_token_id)
+        contestant.train()
+        assert (seen.figures()["padding"] == 0) == (way == "stock, best flags" and is_part)
+        assert seen.figures()["batches"] == 4
+
+
 def test_best_flags_group_by_length_and_hand_over_arg_maxima(prepared):
     stock, *_ = prepared("stock")
     best, *_ = prepared("stock, best flags")

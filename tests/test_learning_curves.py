@@ -68,6 +68,11 @@ def test_each_run_once_on_one_split(tmp_path, monkeypatch, capsys):
         ("mini", 48, 3),
     ]
     assert "| 48 | 0.5000 (0.5000 to 0.5000), 1 s | 0.5000, 1 s |" in capsys.readouterr().out
+    made.clear()
+    assert main([str(word) for word in [*command, "--flags=--lora"]]) == 2 and not made
+    assert (
+        f"--output {output}: holds runs of another file or with other --flags; give another" in capsys.readouterr().err
+    )
 
 
 def test_what_is_kept_of_a_run(tmp_path, monkeypatch):
