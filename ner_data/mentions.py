@@ -1,7 +1,7 @@
 """More sentences to learn from: the training sentences again, with other entities of the same types in them.
 
 Mention replacement (Dai and Adel 2020, arXiv:2010.11683). Where sentences are few, passes over such copies teach more
-than further passes over the same sentences: figures in `benchmarks/README.md`.
+than further passes over the same sentences: figures in `benchmarks/TRIALS.md`.
 """
 
 import numpy as np

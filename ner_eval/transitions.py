@@ -2,7 +2,7 @@
 
 A token classifier scores each word's tags by itself. To the sum of its log-probabilities the logarithms of the tags'
 bigrams are added, times a weight (shallow fusion, Gulcehre et al. 2015, arXiv:1503.03535): the one of `WEIGHTS` with
-the best F1 on the validation split, which may be 0. What it brought stands in `benchmarks/README.md`.
+the best F1 on the validation split, which may be 0. What it brought stands in `benchmarks/TRIALS.md`.
 """
 
 from typing import NamedTuple

@@ -17,8 +17,8 @@ ENOUGH_STEPS, MOST_EPOCHS = 400, 30
 # encoders no wider than SMALL, pre-trained; measured with mini, all weights learning
 EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 6, 750, 60
 CHOSEN_LENGTH = {"num_train_epochs", "max_steps"}  # flags that leave no room for the above
-MOST_COPIES = 5  # of a sentence with other entities, in place of further epochs: benchmarks/README.md
-SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/README.md
+MOST_COPIES = 5  # of a sentence with other entities, in place of further epochs: benchmarks/TRIALS.md
+SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/TRIALS.md
 # what `ner_eval.score.ComputeMetrics` gives and can choose the best epoch
 FIGURES = ("f1", "precision", "recall", "macro_f1", "macro_precision", "macro_recall", "accuracy", "loss")
 LEAST = {  # values of flags; with lower ones `Trainer` fails, but only when it trains
