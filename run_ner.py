@@ -203,7 +203,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     say(f"precision: {precision}")
     transformers.set_seed(recipe.seed)
     train_words = word_counts(tables["train"])
-    tokenizer = load_tokenizer(recipe.model, train_words.elements(), recipe.trust_remote_code)
+    tokenizer = load_tokenizer(recipe.model, train_words.elements(), recipe.trust_remote_code, say)
     model = load_model(recipe.model, tokenizer, names, keep_head, recipe.trust_remote_code)
     model = choose_weights(model, recipe.lora, recipe.train_head_only, say)
 

@@ -1,6 +1,7 @@
 """The flags of `TrainingArguments`: which there are, which the recipe owns, and the recipe's defaults."""
 
 import ast
+import contextlib
 import difflib
 import importlib.util
 import os
@@ -32,6 +33,7 @@ OWNED = {
     "do_predict": "the recipe always predicts the validation and test splits",
     "remove_unused_columns": "windows carry the columns that the recipe needs",
     "label_names": "windows carry the columns that the recipe needs",
+    **dict.fromkeys(("bf16_full_eval", "fp16_full_eval"), "the saved weights would be half as precise"),
     "include_for_metrics": "figures are computed from words, not from subwords",
     "batch_eval_metrics": "F1 is not an average over batches",
     "prediction_loss_only": "the best epoch is chosen by F1",
@@ -200,11 +202,48 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP and DeepSpeed")
     if args.metric_for_best_model.removeprefix("eval_") not in FIGURES:
         raise InputError(f"--metric_for_best_model {args.metric_for_best_model}: give one of {', '.join(FIGURES)}")
+    if args.max_steps == 0 or (args.max_steps < 0 and args.num_train_epochs <= 0):
+        raise InputError(
+            f"--max_steps {args.max_steps}, --num_train_epochs {args.num_train_epochs:g}: give more than 0"
+        )
+    if not 0 <= args.label_smoothing_factor <= 1:
+        raise InputError(f"--label_smoothing_factor {args.label_smoothing_factor:g}: give a share between 0 and 1")
+    by_steps = args.eval_strategy == args.save_strategy == "steps"
+    if args.load_best_model_at_end and by_steps and args.eval_steps != args.save_steps:
+        both = f"--eval_steps {args.eval_steps:g}, --save_steps {args.save_steps:g}"
+        raise InputError(f"{both}: the best model would not be saved; give the same twice, or --save_strategy best")
+    if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):  # left alone, they take a higher F1 for worse
+        mode = {"mode": "max" if args.greater_is_better else "min"}
+        args.lr_scheduler_kwargs = mode | (args.lr_scheduler_kwargs or {})
+    check_optimizer(args)
     if patience is not None and args.eval_strategy == "no":
         raise InputError(f"--patience {patience}: counts evaluations; give --eval_strategy epoch, or steps")
     if patience is not None and not args.load_best_model_at_end:
         raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
     return args, precision
+
+
+def check_optimizer(args):
+    """Refuse an optimizer, a learning-rate schedule or kernels that cannot be made; `Trainer` would as it trains."""
+    import torch
+    from transformers import Trainer, get_scheduler
+    from transformers.utils import is_liger_kernel_available
+
+    try:
+        with contextlib.suppress(AttributeError):  # GaLore and Apollo ask the model
+            if not args.optim.endswith("lomo"):  # these too
+                Trainer.get_optimizer_cls_and_kwargs(args)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"--optim {args.optim.value}: {' '.join(str(error).split())}") from None
+    try:
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=args.learning_rate)
+        get_scheduler(args.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=args.lr_scheduler_kwargs)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"--lr_scheduler_type {args.lr_scheduler_type.value}: {' '.join(str(error).split())}"
+        ) from None
+    if args.use_liger_kernel and not is_liger_kernel_available():
+        raise InputError("--use_liger_kernel: liger-kernel is not installed")
 
 
 def given_flags(rest):
@@ -223,10 +262,12 @@ def parse_training_arguments(rest, **defaults):
     from ner_model.precision import choose_precision
 
     asked = bool(given_flags(rest) & {"bf16", "fp16"})
-    bf16, precision = choose_precision(asked, refused=False)
     parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
     parser.error = refuse
-    parser.set_defaults(**defaults, **({"bf16": True} if bf16 else {}))
+    parser.set_defaults(**defaults)
+    use_cpu = parser.parse_known_args(rest)[0].use_cpu or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
+    bf16, precision = choose_precision(asked, refused=False, use_cpu=use_cpu)
+    parser.set_defaults(**({"bf16": True} if bf16 else {}))
     try:
         (args,) = parser.parse_args_into_dataclasses(rest)
     except InputError:
@@ -237,6 +278,15 @@ def parse_training_arguments(rest, **defaults):
         value = getattr(args, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
+    if args.mixed_precision == "fp16" and args.device.type == "cpu":
+        raise InputError("--fp16: a CPU has no fp16 to train in; leave it out, or give --bf16 true")
+    if args.dataloader_num_workers == 0 and (
+        args.dataloader_persistent_workers or args.dataloader_multiprocessing_context
+    ):
+        raise InputError(
+            "--dataloader_persistent_workers, --dataloader_multiprocessing_context: need workers; give --data"
+            "loader_num_workers too"
+        )
     check_trackers(args.report_to)
     if asked:
         precision = f"{'bf16' if args.bf16 else 'fp16' if args.fp16 else 'fp32'}, as the flags ask"

@@ -214,6 +214,7 @@ class VerifiedCheckpoints:
         }
         self._newest = None
         if resume_from_checkpoint is not None:
+            self.args.eval_on_start = False  # that was at the start of the run that this one goes on with
             self._newest = os.path.abspath(resume_from_checkpoint)
             self._refuse_another_run(resume_from_checkpoint)
         if self.is_world_process_zero():

@@ -172,23 +172,24 @@ def label_order(names, config, say=print):
     return names, False
 
 
-def load_tokenizer(name, train_words, trust_remote_code=False):
+def load_tokenizer(name, train_words, trust_remote_code=False, say=print):
     """The tokenizer of a model, ready for words; for `scratch`, one learnt from the training words.
 
     Args:
         name: `mini`, `scratch`, a directory, or a name on the Hub.
         train_words: iterable of strings, the words of the training sentences (read for `scratch` only).
         trust_remote_code: run code that comes with the model.
+        say: called with one line if characters of the words are left out (`scratch`), or if the tokenizer reads words
+            given one by one otherwise than in running text.
 
     Returns:
-        A fast tokenizer that reads words given one by one as it reads them in running text, and pads: where there is
-        no token for that, with the one for the end of a text.
+        A fast tokenizer that pads: where there is no token for that, with the one for the end of a text.
 
     Raises:
         InputError: the model has no fast tokenizer, none that can be loaded, or one with neither of these tokens.
     """
     if name == SCRATCH:
-        return learn_wordpiece(train_words)
+        return learn_wordpiece(train_words, say=say)
     name = model_path(name)
     import transformers
 
@@ -211,6 +212,11 @@ def load_tokenizer(name, train_words, trust_remote_code=False):
             raise InputError(f"--model {name}: its tokenizer has no token to pad with; set pad_token and save it again")
         tokenizer.pad_token = tokenizer.eos_token
     _read_words_as_running_text(tokenizer)
+    one_by_one, running = (
+        tokenizer(words, is_split_into_words=isinstance(words, list)) for words in (["a", "a"], "a a")
+    )
+    if one_by_one["input_ids"] != running["input_ids"]:
+        say(f"--model {name}: its tokenizer takes a word given by itself for the end of a longer one, unlike in a text")
     return tokenizer
 
 
@@ -286,7 +292,7 @@ def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
         A `PreTrainedModel` whose config holds both label maps.
 
     Raises:
-        InputError: the weights cannot be loaded.
+        InputError: the weights cannot be loaded, or are not all there.
     """
     import torch
     import transformers
@@ -302,19 +308,25 @@ def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
     try:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code, **maps)
         config.ner_transitions = None  # those of an earlier training
-        model = transformers.AutoModelForTokenClassification.from_pretrained(
+        model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
             name,
             config=config,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             use_safetensors=safe,
             trust_remote_code=trust_remote_code,
+            output_loading_info=True,
         )
     except Exception as error:  # see load_tokenizer
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--model {name}: cannot be loaded ({type(error).__name__}: {reason})") from None
     finally:
         transformers.logging.set_verbosity(verbosity)
+    at_random = [*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])]
+    of_encoder = sorted(key for key in at_random if key.startswith(f"{model.base_model_prefix}."))
+    if of_encoder:
+        count = f"{len(of_encoder)} of the encoder's weights"
+        raise InputError(f"--model {name}: {count} are not in its files, or of another size, such as {of_encoder[0]}")
     if keep_head:
         return model
     # A head of the same size but for other labels would have been loaded without a word: take the encoder only.
@@ -361,7 +373,7 @@ def subword_limit(tokenizer, model, max_length=None, say=print):
     limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            limits.append(module.num_embeddings - module.padding_idx - 1)
+            limits.append(len(module.weight) - module.padding_idx - 1)
     limit = min((int(limit) for limit in limits if limit and 0 < limit < 1_000_000), default=NO_LIMIT)
     tokenizer.model_max_length = limit
     if max_length is not None and max_length > limit:

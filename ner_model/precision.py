@@ -4,7 +4,7 @@ import math
 import os
 
 
-def choose_precision(asked, refused):
+def choose_precision(asked, refused, use_cpu=False):
     """Whether to train in bf16, and why, in a few words.
 
     The order: what the flags say, what `accelerate launch` says, what the hardware is made for. bf16 without hardware
@@ -16,6 +16,7 @@ def choose_precision(asked, refused):
     Args:
         asked: `--bf16` or `--fp16` was given.
         refused: `--no_bf16` of the predictor was given.
+        use_cpu: whatever GPU there is.
 
     Returns:
         bool, str.
@@ -31,7 +32,7 @@ def choose_precision(asked, refused):
         return launcher == "bf16", f"{launcher}, as accelerate asks"
     if "ACCELERATE_MIXED_PRECISION" in os.environ and _launcher_was_told():
         return False, "fp32, as accelerate asks"
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and not use_cpu:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return True, "bf16, this GPU has it"
         return False, "fp32, this GPU has no bf16"

@@ -48,6 +48,7 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
 AS_IN_THE_RECIPE = (
     *("remove_unused_columns", "label_names", "ignore_data_skip", "average_tokens_across_devices"),
     *("logging_nan_inf_filter", "enable_jit_checkpoint", "auto_find_batch_size", "save_only_model"),
+    *("bf16_full_eval", "fp16_full_eval"),
 )
 OWNED = {name: reason for reason, names in REASONS.items() for name in names}
 OWNED |= {name: RECIPE_OWNED[name] for name in AS_IN_THE_RECIPE}

@@ -122,6 +122,10 @@ def pretraining_arguments(flags, rest):
         raise InputError("--save_strategy best: perplexity is measured once, at the end; give steps, epoch or no")
     if flags.minutes is None and args.max_steps < 1:
         raise InputError(f"--max_steps {args.max_steps}: give 1 or more")
+    for name in ("save_steps", "logging_steps"):
+        if flags.minutes is not None and 0 < getattr(args, name) < 1:
+            what = f"--{name} {getattr(args, name):g}: a share of the steps, whose number --minutes leaves open"
+            raise InputError(f"{what}; give a number of steps")
     if args.n_gpu > 1:
         raise InputError(f"--model {flags.model}: {args.n_gpu} GPUs and one process; start it with accelerate launch")
     return args, precision
@@ -166,7 +170,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     if flags.model == SCRATCH:
         tokenizer = learn_wordpiece(words, flags.vocab_size, say=say)
     else:
-        tokenizer = load_tokenizer(flags.model, ())
+        tokenizer = load_tokenizer(flags.model, (), say=say)
     model = load_masked_lm(flags.model, tokenizer, flags, say)
     length = subword_limit(tokenizer, model, flags.max_length, say)
     encoded = [encode_paragraphs(tokenizer, part) for part in parts]

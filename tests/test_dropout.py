@@ -62,6 +62,32 @@ def test_attention_is_sdpa_but_for_the_mask(monkeypatch):
         assert not torch.allclose(dropped, expected)
 
 
+SHAPE = {"vocab_size": 100, "num_labels": 5, "pad_token_id": 0}
+OTHERS = {  # causal, and with relative positions
+    "gpt2": lambda: transformers.GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=64, **SHAPE),
+    "t5": lambda: transformers.T5Config(d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2, **SHAPE),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("padding", [0, 5])
+def test_decoders_and_relative_positions_keep_their_attention(kind, padding, monkeypatch):
+    sdpa = dropout.sdpa_attention_forward
+    monkeypatch.setattr(dropout, "drop", lambda hidden, p: hidden)
+    monkeypatch.setattr(
+        dropout, "sdpa_attention_forward", lambda *args, **more: sdpa(*args[:5], 0.0, *args[6:], **more)
+    )
+    torch.manual_seed(0)
+    model = transformers.AutoModelForTokenClassification.from_config(OTHERS[kind]())
+    ids = torch.randint(5, 100, (3, 12))
+    mask = torch.ones_like(ids)
+    mask[2, 12 - padding :] = 0
+    with quick_dropout(model):
+        ours = model.train()(input_ids=ids, attention_mask=mask).logits[mask.bool()]
+    assert model.config._attn_implementation == "sdpa"
+    torch.testing.assert_close(ours, model.eval()(input_ids=ids, attention_mask=mask).logits[mask.bool()])
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loss_and_gradients_are_the_plain_ones_but_for_the_masks(family, monkeypatch):
     """Where everything is let through, training is what it is without dropout, for every family."""

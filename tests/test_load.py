@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 import tokenizers
 import torch
 import transformers
-from families import SHAPE, TEXT
+from families import FAMILIES, SHAPE, TEXT
 
 from ner_data import InputError
 from ner_model.batching import WindowCollator
@@ -102,13 +103,50 @@ def test_a_tokenizer_with_nothing_to_pad_with(tmp_path):
 
 
 def test_weights_that_are_cut_short(bert_dir, tmp_path):
-    import shutil
-
     shutil.copytree(bert_dir, tmp_path / "m")
     weights = tmp_path / "m" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(InputError, match="cannot be loaded"):
         load_model(str(tmp_path / "m"), load_tokenizer(bert_dir, []), NAMES, False)
+
+
+def test_an_encoder_whose_weights_have_other_names_is_not_trained_from_random_ones(bert_dir, tmp_path):
+    """As `torch.nn.DataParallel` saves them, written anew into safetensors."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(bert_dir, tmp_path / "m")
+    weights = load_file(tmp_path / "m" / "model.safetensors")
+    save_file(
+        {f"module.{name}": w for name, w in weights.items()}, tmp_path / "m" / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(
+        InputError, match="of the encoder's weights are not in its files, or of another size, such as bert"
+    ):
+        load_model(str(tmp_path / "m"), load_tokenizer(bert_dir, []), NAMES, False)
+    name = "embeddings.word_embeddings.weight"
+    save_file(weights | {name: weights[name][:50]}, tmp_path / "m" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        InputError, match="m: 1 of the encoder's weights are not in its files, or of another size, such as"
+    ):
+        load_model(str(tmp_path / "m"), load_tokenizer(bert_dir, []), NAMES, False)
+
+
+def test_a_tokenizer_that_reads_words_otherwise_than_a_text_is_named(tmp_path):
+    """Byte-level BPE behind another split, as in Llama 3: no word has a space before it."""
+    tokenizer = FAMILIES["modernbert"][0]()
+    lines = []
+    tokenizer.save_pretrained(tmp_path)
+    load_tokenizer(str(tmp_path), [], say=lines.append)
+    assert lines == []
+    before = tokenizers.pre_tokenizers
+    split = before.Split(tokenizers.Regex(r" ?\S+"), "isolated")
+    bytes_ = before.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.backend_tokenizer.pre_tokenizer = before.Sequence([split, bytes_])
+    tokenizer.save_pretrained(tmp_path)
+    load_tokenizer(str(tmp_path), [], say=lines.append)
+    assert lines == [
+        f"--model {tmp_path}: its tokenizer takes a word given by itself for the end of a longer one, unlike in a text"
+    ]
 
 
 def test_label_maps_that_contradict_each_other():
@@ -181,3 +219,9 @@ def test_precision_follows_flags_then_launcher_then_hardware(monkeypatch):
     assert choose_precision(False, False)[0]
     monkeypatch.setattr("ner_model.precision._launcher_was_told", lambda: True)
     assert not choose_precision(False, False)[0]
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert choose_precision(False, False) == (True, "bf16, this GPU has it")
+    assert choose_precision(False, False, use_cpu=True) == (False, "fp32, this machine has no bf16 arithmetic")

@@ -471,6 +471,14 @@ def test_training_arguments_that_cannot_be_are_refused(flags, message):
         pretraining_arguments(flags, rest)
 
 
+def test_shares_of_a_number_of_steps_that_is_open_are_refused():
+    flags, _, rest = pretrain.parse(["--text", "a", "--output_dir", "x", "--minutes", "1", "--save_steps", "0.1"])
+    with pytest.raises(
+        InputError, match="--save_steps 0.1: a share of the steps, whose number --minutes leaves open; gi"
+    ):
+        pretraining_arguments(flags, rest)
+
+
 @pytest.mark.parametrize(("value", "precision"), [("false", "fp32"), ("true", "bf16")])
 def test_the_flags_choose_the_precision_whatever_the_launcher_says(value, precision, monkeypatch):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")

@@ -237,6 +237,9 @@ def test_the_learning_rate_fits_the_way():
     assert args.learning_rate == 2e-4
     common |= {"scratch": True, "head_only": False, "lora": False}
     assert training_arguments(["--label_smoothing_factor", "0"], **common)[0].label_smoothing_factor == 0
+    for figure, mode in (("f1", "max"), ("loss", "min")):  # which way is better, for schedules that look at it
+        flags = ["--lr_scheduler_type", "reduce_lr_on_plateau", "--metric_for_best_model", figure]
+        assert training_arguments(flags, **common)[0].lr_scheduler_kwargs == {"mode": mode}
 
 
 def test_few_sentences_are_seen_in_more_epochs(capsys):

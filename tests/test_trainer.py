@@ -214,9 +214,11 @@ def test_resuming_in_mid_epoch_gives_the_bytes_of_the_whole_run(bert_dir, tokeni
     whole = train(bert_dir, tokenizer, tmp_path / "whole", **settings)
     checkpoint = tmp_path / "whole" / "checkpoint-3"
     assert whole.state.max_steps > 6
+    settings["eval_on_start"] = True  # that is at the start of the first run, not of the one that goes on with it
     transformers.set_seed(99)
     model = make_model(bert_dir, tokenizer, dropout=0.1)
     resumed = make_trainer(model, tokenizer, make_windows(tokenizer), tmp_path / "r", **settings)
     resumed.train(resume_from_checkpoint=str(checkpoint))
+    assert not [entry for entry in resumed.state.log_history if "eval_f1" in entry]
     for (name, mine), oracle in zip(resumed.model.state_dict().items(), whole.model.state_dict().values(), strict=True):
         assert torch.equal(mine, oracle), name
