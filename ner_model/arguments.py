@@ -197,6 +197,15 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         disable_tqdm=not sys.stderr.isatty(),
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
     )
+    if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):  # left alone, they take a higher F1 for worse
+        mode = {"mode": "max" if args.greater_is_better else "min"}
+        args.lr_scheduler_kwargs = mode | (args.lr_scheduler_kwargs or {})
+    check_training(args, lora, patience)
+    return args, precision
+
+
+def check_training(args, lora, patience):
+    """Refuse what `training_arguments` says: flags that do not go together, and what would end a training later."""
     engines = [name for name in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true"]
     if lora and (engines or args.fsdp or args.deepspeed):
         raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP and DeepSpeed")
@@ -212,15 +221,11 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
     if args.load_best_model_at_end and by_steps and args.eval_steps != args.save_steps:
         both = f"--eval_steps {args.eval_steps:g}, --save_steps {args.save_steps:g}"
         raise InputError(f"{both}: the best model would not be saved; give the same twice, or --save_strategy best")
-    if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):  # left alone, they take a higher F1 for worse
-        mode = {"mode": "max" if args.greater_is_better else "min"}
-        args.lr_scheduler_kwargs = mode | (args.lr_scheduler_kwargs or {})
     check_optimizer(args)
     if patience is not None and args.eval_strategy == "no":
         raise InputError(f"--patience {patience}: counts evaluations; give --eval_strategy epoch, or steps")
     if patience is not None and not args.load_best_model_at_end:
         raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
-    return args, precision
 
 
 def check_optimizer(args):
