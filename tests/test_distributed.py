@@ -274,7 +274,7 @@ def check_run(directory, said, done):
     for line in ("batches: ", "epoch  train loss", "test, strict entity scores", "saved in "):
         assert len(re.findall(f"^{line}", out, re.MULTILINE)) == 1, line
     written = {Path(line.split(" ", 1)[1]).name for line in done[0] if line.startswith("open ")}
-    assert {"README.md", "split.jsonl", "metrics.json.part", "test_predictions.jsonl.part"} <= written
+    assert {"README.md", "split.jsonl.part", "metrics.json.part", "test_predictions.jsonl.part"} <= written
     assert [line for line in done[0] if "/run_ner-" in line and line.startswith("os.mkdir")]
     allowed = re.compile(r"os\.mkdir .*/(checkpoint-\d+|run|_saving)")  # for its random state, rng_state_1.pth
     assert [line for line in done[1] if not allowed.fullmatch(line)] == []

@@ -216,7 +216,7 @@ def test_from_scratch_without_a_test_split(corpus, tmp_path, monkeypatch):
     flags.append("--train_head_only")
     code, out, err = start(*flags, "--output_dir", tmp_path / "run")
     assert code == 0, err
-    assert "no test split: validation chose the model and judges it too" in out
+    assert "no test split: validation chose the epoch and the decoding and judges the model too" in out
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"] is None
     assert not (tmp_path / "run" / "test_predictions.jsonl").exists()
     assert "the head alone" in out
