@@ -280,6 +280,7 @@ run_ner.main(["--push_to_hub", "--hub_model_id", "me/x", "--no_hub_private_repo"
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
     errors = child.communicate(timeout=60)[1]
     assert child.returncode == 128 + number and "Traceback" not in errors
