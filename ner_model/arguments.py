@@ -288,10 +288,8 @@ def parse_training_arguments(rest, **defaults):
     if args.dataloader_num_workers == 0 and (
         args.dataloader_persistent_workers or args.dataloader_multiprocessing_context
     ):
-        raise InputError(
-            "--dataloader_persistent_workers, --dataloader_multiprocessing_context: need workers; give --data"
-            "loader_num_workers too"
-        )
+        flags = "--dataloader_persistent_workers, --dataloader_multiprocessing_context"
+        raise InputError(f"{flags}: need workers; give --dataloader_num_workers too")
     check_trackers(args.report_to)
     if asked:
         precision = f"{'bf16' if args.bf16 else 'fp16' if args.fp16 else 'fp32'}, as the flags ask"
