@@ -209,7 +209,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
 
     # 6 encode
     length = subword_limit(tokenizer, model, recipe.max_length, say)
-    encoded, windows = encode_once(tables | {"train": training}, tokenizer, names, length, recipe.stride)
+    encoded, windows = encode_once(tables | {"train": training}, tokenizer, names, length, recipe.stride, say)
     multiple = rounding(args, model.config)
     collator = WindowCollator(tokenizer, pad_to_multiple_of=multiple)
     for split, part in encoded.items():

@@ -1,7 +1,9 @@
 """The windows of a run: encoded once on each machine, in files that all its processes map."""
 
 import atexit
+import contextlib
 import dataclasses
+import glob
 import os
 import shutil
 import tempfile
@@ -15,15 +17,20 @@ from ner_data import InputError
 from ner_data.windows import encode_to_file
 
 
-def encode_once(tables, tokenizer, names, max_length, stride):
+PREFIX = "run_ner-"  # of the directories
+
+
+def encode_once(tables, tokenizer, names, max_length, stride, say=print):
     """`ner_data.windows.encode` for every split, by the first process of each machine, for all processes of it.
 
     To be called when there are `TrainingArguments`, which join the processes. The files lie in a directory of their own
-    where temporary files go (`TMPDIR`), some 13 bytes a word, until the process that wrote them ends.
+    where temporary files go (`TMPDIR`), some 13 bytes a word, until the process that wrote them ends;
+    those of one that was killed until the next run comes by.
 
     Args:
         tables: sentence tables by split, the same in every process.
         tokenizer, names, max_length, stride: as for `encode`.
+        say: called with one line where killed runs have left files.
 
     Returns:
         `Encoded` by split, and a `datasets.DatasetDict` of the same windows; both are mapped from the files.
@@ -35,9 +42,12 @@ def encode_once(tables, tokenizer, names, max_length, stride):
     state = PartialState()
     found = None
     if state.is_local_main_process:
+        remove_left_over(say)
         try:
-            folder = tempfile.mkdtemp(prefix="run_ner-")
+            folder = tempfile.mkdtemp(prefix=PREFIX)
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            with contextlib.suppress(OSError, ImportError):
+                _lock(os.open(folder, os.O_RDONLY))
             encoded = {
                 split: encode_to_file(_path(folder, split), table, tokenizer, names, max_length, stride)
                 for split, table in tables.items()
@@ -53,6 +63,31 @@ def encode_once(tables, tokenizer, names, max_length, stride):
     windows = DatasetDict({split: Dataset.from_file(_path(folder, split)) for split in encoded})
     encoded = {split: dataclasses.replace(part, table=windows[split].data.table) for split, part in encoded.items()}
     return encoded, windows
+
+
+def remove_left_over(say):
+    """Remove the files of runs that were killed. A living one has its directory locked, and it is empty before that.
+
+    Where directories cannot be locked (network file systems, Windows), what a killed run has left stays.
+    """
+    for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), PREFIX + "*")):
+        with contextlib.suppress(OSError, ImportError):
+            directory = os.open(folder, os.O_RDONLY)
+            try:
+                _lock(directory, wait=False)
+                sizes = [entry.stat().st_size for entry in os.scandir(folder)]
+                if sizes:
+                    shutil.rmtree(folder)
+                    say(f"removed {folder}: {sum(sizes) / 1e6:,.1f} MB of encoded windows that a killed run left there")
+            finally:
+                os.close(directory)
+
+
+def _lock(directory, wait=True):
+    """Lock an open directory until it is closed, or its process ends however that may be."""
+    import fcntl  # not on Windows
+
+    fcntl.flock(directory, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _path(folder, split):

@@ -1,6 +1,9 @@
 """The windows of a run in files; with several processes: test_distributed.py."""
 
 import os
+import subprocess
+import sys
+import tempfile
 
 import pytest
 from test_windows import MERKEL, NAMES, sentences
@@ -32,3 +35,39 @@ def test_no_room_for_the_files_is_one_clear_line(bert_dir, monkeypatch):
     monkeypatch.setenv("TMPDIR", "/somewhere")
     with pytest.raises(InputError, match="TMPDIR /somewhere: .* No space left on device.*; set it to a directory"):
         encode_once({"train": sentences(MERKEL)}, load_tokenizer(bert_dir, []), NAMES, 16, 2)
+
+
+LIVING = """
+import os, sys, tempfile
+from ner_model import encoding
+folder = tempfile.mkdtemp(prefix=encoding.PREFIX)
+encoding._lock(os.open(folder, os.O_RDONLY))
+open(os.path.join(folder, "train.arrow"), "wb").write(bytes(1_234_567))
+print(folder, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not(bert_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "run_ner-empty").mkdir()  # of a run that has not locked it yet
+    (tmp_path / "run_ner-file").write_text("no directory")
+    run = subprocess.Popen(
+        [sys.executable, "-c", LIVING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    folder, said = run.stdout.readline().strip(), []
+    tables = {"train": sentences(MERKEL)}
+    try:
+        encode_once(tables, load_tokenizer(bert_dir, []), NAMES, 16, 2, said.append)
+        assert said == [] and os.listdir(folder) == ["train.arrow"]
+    finally:
+        run.kill()
+        run.communicate()
+    encode_once(tables, load_tokenizer(bert_dir, []), NAMES, 16, 2, said.append)
+    assert said == [f"removed {folder}: 1.2 MB of encoded windows that a killed run left there"]
+    assert not os.path.exists(folder)
+    assert (tmp_path / "run_ner-empty").is_dir() and (tmp_path / "run_ner-file").is_file()

@@ -1,5 +1,7 @@
 """Training: loss, gradients, predictions, determinism, what learns and what does not."""
 
+import math
+
 import datasets
 import numpy as np
 import pytest
@@ -94,6 +96,29 @@ def test_accumulation_changes_neither_loss_nor_gradients(bert_dir, tokenizer, tm
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     for mine, oracle in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, oracle, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0, 1.0 + 1e-7, 2.0, float("nan")])
+def test_clipping_gives_the_stock_trainers_bytes_and_leaves_short_gradients_alone(
+    bert_dir, tokenizer, tmp_path, share
+):
+    windows = make_windows(tokenizer)
+    trainer = make_trainer(make_model(bert_dir, tokenizer), tokenizer, windows, tmp_path)
+    rows = [{name: windows[k][name] for name in ("input_ids", "labels")} for k in range(4)]
+    gradients(trainer, [trainer.data_collator(rows)])
+    weights = [weight for weight in trainer.model.parameters() if weight.grad is not None]
+    if math.isnan(share):
+        weights[0].grad[0] = share
+    trainer.args.max_grad_norm = share * torch.nn.utils.get_total_norm([weight.grad for weight in weights]).item()
+    before = [weight.grad.clone() for weight in weights]
+    expected_norm = transformers.Trainer._clip_grad_norm(trainer, trainer.model)
+    expected = [weight.grad.numpy().tobytes() for weight in weights]
+    for weight, gradient in zip(weights, before, strict=True):
+        weight.grad = gradient
+    versions = [gradient._version for gradient in before]
+    assert trainer._clip_grad_norm(trainer.model).numpy().tobytes() == expected_norm.numpy().tobytes()
+    assert [weight.grad.numpy().tobytes() for weight in weights] == expected
+    assert (versions == [weight.grad._version for weight in weights]) == (share == 2.0)
 
 
 def test_the_loss_is_the_mean_over_labelled_words(bert_dir, tokenizer, tmp_path):
