@@ -16,7 +16,6 @@ from datasets import Dataset, DatasetDict
 from ner_data import InputError
 from ner_data.windows import encode_to_file
 
-
 PREFIX = "run_ner-"  # of the directories
 
 

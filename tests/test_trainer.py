@@ -99,9 +99,7 @@ def test_accumulation_changes_neither_loss_nor_gradients(bert_dir, tokenizer, tm
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0, 1.0 + 1e-7, 2.0, float("nan")])
-def test_clipping_gives_the_stock_trainers_bytes_and_leaves_short_gradients_alone(
-    bert_dir, tokenizer, tmp_path, share
-):
+def test_clipping_gives_the_stock_trainers_bytes_and_leaves_short_gradients_alone(bert_dir, tokenizer, tmp_path, share):
     windows = make_windows(tokenizer)
     trainer = make_trainer(make_model(bert_dir, tokenizer), tokenizer, windows, tmp_path)
     rows = [{name: windows[k][name] for name in ("input_ids", "labels")} for k in range(4)]
