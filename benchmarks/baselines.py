@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ner_data import InputError
 from ner_data.bundled import bundled_corpus
-from ner_data.read import read_corpus
+from ner_data.read import data_set_name, read_corpus
 
 PROGRAM = "python -m benchmarks.baselines"
 READING = {  # how run_ner.py reads and splits: its flags, which are arguments of `read_corpus`, and their defaults
@@ -182,7 +182,8 @@ def score_baselines(files, reading, say=print):
     tables = read_corpus(*files.values(), **reading, say=say)
     judged_on = "test" if "test" in tables else "validation"
     results = {
-        "dataset": os.path.basename((reading["dataset_name"] or files["train"]).rstrip("/")),
+        "dataset": data_set_name(reading["dataset_name"] or files["train"], files),
+        "dataset_config": reading["dataset_config_name"],
         "files": {split: os.path.basename(path) for split, path in files.items() if path},
         "seed": reading["seed"],
         "judged_on": judged_on,

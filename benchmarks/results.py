@@ -84,7 +84,7 @@ def _results(path, written):
     return [
         Result(
             path=path,
-            dataset=str(written["dataset"]),
+            dataset=", ".join(str(name) for name in (written["dataset"], written.get("dataset_config")) if name),
             judged_on=f"{split}, {counted(scores['sentences'], 'sentence')}{part}",
             system=system,
             settings=tuple(training.get(name) for name in SETTINGS),

@@ -86,6 +86,17 @@ def read_words(source, columns=Columns(), format=None, repair=False, say=print):
         yield _read_words(file, columns, format, repair, say)
 
 
+def data_set_name(source, files):
+    """What a corpus is called for others: the last part of a path, and of a data set on the Hub its whole name.
+
+    Args:
+        source: the training file, or `--dataset_name`.
+        files: path or None by split; none of them is given beside a data set.
+    """
+    on_hub = not any(files.values()) and not os.path.isdir(source)
+    return source if on_hub else os.path.basename(source.rstrip("/"))
+
+
 def read_corpus(
     train_file=None,
     validation_file=None,

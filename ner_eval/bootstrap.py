@@ -72,9 +72,10 @@ def intervals(counts, resamples=1000, seed=42, types=()):
         types: the names of the entity types; without them `per_type` is empty.
 
     Returns:
-        `precision`, `recall`, `f1`, `macro_f1`: [lower, upper]; `per_type`: the same of F1 by name, for types that
-        occur; `level`, `resamples`, `seed`. The macro average of a draw is over the types that occur in it; a type
-        that does not has F1 0 there.
+        `precision`, `recall`, `f1`, `macro_f1`: [lower, upper], or None where all draws have the same figure (as 0 in
+        every sentence, or one sentence alone); `per_type`: the same of F1 by name, for types that occur; `level`,
+        `resamples`, `seed`. The macro average of a draw is over the types that occur in it; a type that does not has
+        F1 0 there.
     """
     sums = resample(counts.reshape(len(counts), -1), resamples, seed).reshape(resamples, 3, counts.shape[2])
     correct, gold, predicted = sums.transpose(1, 0, 2)
@@ -83,13 +84,17 @@ def intervals(counts, resamples=1000, seed=42, types=()):
     macro_f1 = f1.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1)
     micro = rates(*(part.sum(axis=1) for part in (correct, gold, predicted)))
     scores = dict(zip(("precision", "recall", "f1", "macro_f1"), (*micro, macro_f1), strict=True))
-    per_type = {name: percentiles(f1[:, place]) for place, name in enumerate(types) if occurs[:, place].any()}
-    return {name: percentiles(values) for name, values in scores.items()} | {
+    per_type = {name: _ends(f1[:, place]) for place, name in enumerate(types) if occurs[:, place].any()}
+    return {name: _ends(values) for name, values in scores.items()} | {
         "per_type": per_type,
         "level": LEVEL,
         "resamples": resamples,
         "seed": seed,
     }
+
+
+def _ends(values):
+    return None if values.min() == values.max() else percentiles(values)
 
 
 def percentiles(values):

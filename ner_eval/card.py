@@ -57,7 +57,7 @@ A named-entity recogniser for running text: it marks {types}. {origin} {headline
 ```python
 from transformers import pipeline
 
-ner = {call}{address}, aggregation_strategy="simple")
+ner = {call}{address}, aggregation_strategy="first")
 for entity in ner("Angela Merkel visited Paris on Monday."):
     print(entity["entity_group"], entity["word"], round(float(entity["score"]), 2))
 ```
@@ -70,8 +70,7 @@ from ner_eval.recognizer import Recognizer
 print(Recognizer(ner.model.name_or_path)("Angela Merkel visited Paris on Monday.")["spans"])
 ~~~
 
-The pipeline comes nearest with `aggregation_strategy="first"`, called on the words of a sentence:
-`ner(words, is_split_into_words=True)[0]`.
+The pipeline comes nearest when it is called on the words of a sentence: `ner(words, is_split_into_words=True)[0]`.
 {differs}
 {reads}
 ## Labels
@@ -119,7 +118,8 @@ def write_card(
     model_name:   the title, and the name in the `model-index`
     hub_model_id: the address in the card's code; without it the directory's own name, and `publish` puts the right one
     base_model:   what was fine-tuned; enters the front matter only if it is a Hub name (no directory, not `scratch`)
-    dataset_name: of a path only the last part is told
+    dataset_name: of a path only the last part is told, a data set of the Hub (`metrics` has no "files") keeps its name;
+                  "dataset_config" of `metrics` is its configuration
 
     Raises ValueError if `metrics` has scores of neither split.
     """
@@ -129,7 +129,9 @@ def write_card(
     if not scores:
         raise ValueError("a model card needs scores: metrics has neither 'test' nor 'validation'")
     base_model = base_model if _is_hub_name(base_model) else None
-    dataset = _base_name(dataset_name or metrics.get("dataset") or "") or "unnamed data set"
+    dataset = dataset_name or metrics.get("dataset") or ""
+    dataset = (_line(dataset) if metrics.get("files") == {} else _base_name(dataset)) or "unnamed data set"
+    config = metrics.get("dataset_config")
     per_type = scores.get("per_type") or {}
 
     data = ModelCardData(
@@ -140,10 +142,11 @@ def write_card(
         metrics=list(METRICS),
         widget=[{"text": text} for text in WIDGET],
         model_name=_line(model_name),
-        eval_results=_eval_results(scores, per_type, dataset, split),
+        eval_results=_eval_results(scores, per_type, dataset, config, split),
     )
     title, address = _text(model_name), hub_model_id or directory.resolve().name
-    parts = _parts(metrics, split, _settings(directory), base_model, dataset)
+    named = f"{dataset}, {_line(config)}" if config else dataset
+    parts = _parts(metrics, split, _settings(directory), base_model, named)
     body = BODY.format(title=title, call=CALL, address=_literal(address), split=split, **parts)
     path = directory / "README.md"
     path.write_text(f"---\n{data.to_yaml()}\n---\n{body}", encoding="utf-8")
@@ -174,7 +177,7 @@ def _parts(metrics: dict, split: str, settings: dict, base_model: str | None, da
     interval = _interval(scores, "f1")
     interval = f" ({_level(scores)} interval {interval})" if interval else ""
     return {
-        "types": _listing([_text(name) for name in per_type]),
+        "types": _listing([_text(name) for name in _types(metrics.get("labels"), per_type)]),
         "origin": _origin(metrics, base_model, dataset),
         "headline": f"Strict F1 on the {split} split: {_score(scores.get('f1'))}{interval}.",
         "differs": _differs(settings),
@@ -234,8 +237,7 @@ def _reads(scores: dict, split: str, settings: dict) -> list[str]:
 
 def _labels(labels: list[str] | None, per_type: dict, split: str) -> str:
     """The label scheme and, for each type, in how many entities of the split it occurs."""
-    types = list(per_type)
-    types += [t for t in dict.fromkeys(label[2:] for label in labels or [] if label != "O") if t not in per_type]
+    types = _types(labels, per_type)
     none = 0 if per_type else None  # a type without scores is in no entity; without any scores, nobody knows
     counted = [f"{_text(name)} ({_count((per_type.get(name) or {}).get('support', none))})" for name in types]
     number = f", {len(labels)} labels" if labels else ""
@@ -243,6 +245,11 @@ def _labels(labels: list[str] | None, per_type: dict, split: str) -> str:
         f"BIO (IOB2){number}: O outside of entities, B- on the first word of an entity and I- on its other words. "
         f"Types, with their entities in the {split} split: {_listing(counted)}."
     )
+
+
+def _types(labels: list[str] | None, per_type: dict) -> list[str]:
+    """The entity types of the labels, those that have scores first."""
+    return list(dict.fromkeys([*per_type, *(label[2:] for label in labels or [] if label != "O")]))
 
 
 def _resampled(scores: dict) -> str:
@@ -326,7 +333,7 @@ def _errors(scores: dict, split: str) -> list[str]:
     return lines
 
 
-def _eval_results(scores: dict, per_type: dict, dataset: str, split: str) -> list[EvalResult]:
+def _eval_results(scores: dict, per_type: dict, dataset: str, config: str | None, split: str) -> list[EvalResult]:
     """The figures for the `model-index`: the overall ones, then F1 by entity type."""
     figures = [(key, name, scores.get(key)) for key, name in METRICS.items()]
     figures += [("f1", f"F1 ({_line(name)})", figure.get("f1")) for name, figure in per_type.items()]
@@ -334,8 +341,9 @@ def _eval_results(scores: dict, per_type: dict, dataset: str, split: str) -> lis
         EvalResult(
             task_type="token-classification",
             task_name="Named-entity recognition",
-            dataset_type=re.sub(r"[^\w.-]+", "-", dataset, flags=re.ASCII).strip("-.") or "data",
+            dataset_type=re.sub(r"[^\w./-]+", "-", dataset, flags=re.ASCII).strip("-./") or "data",
             dataset_name=dataset,
+            dataset_config=config,
             dataset_split=split,
             metric_type=key,
             metric_name=name,
@@ -379,17 +387,15 @@ def _overall(metrics: dict) -> str:
 
 def _judged(metrics: dict, split: str) -> str:
     chosen_by = metrics.get("model_chosen_by", "validation f1")
+    weighed = metrics[split].get("decoding") != "argmax"
     if split == "test":
-        chosen = f"The epoch was chosen by {_text(chosen_by)}" if chosen_by else "Validation chose the decoding"
-        return (
-            f"{chosen}{_size(metrics.get('validation') or {})}; the test split"
-            f"{_size(metrics['test'])} was used once, after training."
-        )
-    chosen = f"the epoch (by {_text(chosen_by)})" if chosen_by else "the decoding"
-    return (
-        f"There was no test split: all figures here are validation figures, and the same split chose {chosen}"
-        f", so expect somewhat lower ones on new text."
-    )
+        size = _size(metrics.get("validation") or {})
+        chosen = f"The epoch was chosen by {_text(chosen_by)}{size}; the" if chosen_by else ""
+        chosen = chosen or (f"Validation chose the decoding{size}; the" if weighed else "The")
+        return f"{chosen} test split{_size(metrics['test'])} was used once, after training."
+    chosen = f"the epoch (by {_text(chosen_by)})" if chosen_by else "the decoding" if weighed else ""
+    chosen = chosen and f", and the same split chose {chosen}, so expect somewhat lower ones on new text"
+    return f"There was no test split: all figures here are validation figures{chosen}."
 
 
 def _training(metrics: dict, base_model: str | None, dataset: str) -> str:

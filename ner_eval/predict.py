@@ -139,11 +139,13 @@ def resume_point(path, source, lines, rule):
             written = [file.readline() for _ in range(lines.count(record))]
             if not all(line.endswith(b"\n") for line in written):
                 break
-            size, sentences, last = size + sum(map(len, written)), sentences + 1, (record, b"".join(written))
+            if record.words:  # of an empty line, any file may hold the prediction
+                last = sentences, record, b"".join(written)
+            size, sentences = size + sum(map(len, written)), sentences + 1
         else:
             if file.read(1):
                 raise InputError(f"--resume: {path} is longer than the prediction of {source.path}, give another")
-    if last and not lines.is_of(sentences - 1, last[0], last[1].decode("utf-8", "replace")):
+    if last and not lines.is_of(*last[:2], last[2].decode("utf-8", "replace")):
         raise InputError(f"--resume: {path} is not a prediction of {source.path}, give another --output")
     return sentences, size
 

@@ -6,6 +6,7 @@ import os
 import platform
 
 from ner_data.labels import flat
+from ner_data.read import data_set_name
 from ner_data.split import write_split
 from ner_eval.card import write_card
 from ner_eval.report import write_report
@@ -17,7 +18,21 @@ PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "to
 
 
 def save_results(
-    output_dir, *, tables, scored, names, model, hub_model_id, dataset, files, seed, audit, trainer, way, say=print
+    output_dir,
+    *,
+    tables,
+    scored,
+    names,
+    model,
+    hub_model_id,
+    dataset,
+    dataset_config,
+    files,
+    seed,
+    audit,
+    trainer,
+    way,
+    say=print,
 ):
     """Print the scores, then write metrics.json, split.jsonl, the predictions of each split, report.html, errors.csv
     and README.md.
@@ -30,6 +45,7 @@ def save_results(
         model: what was fine-tuned, as given to `--model`.
         hub_model_id: the address for the model card, or None.
         dataset: the data set's name, or the training file.
+        dataset_config: the data set's configuration, or None.
         files: path by split; None where a split was split off the training file.
         seed: int.
         audit: facts about the corpus, a list of lines.
@@ -43,7 +59,8 @@ def save_results(
     chooses, figure = trainer.args.load_best_model_at_end, trainer.args.metric_for_best_model
     metrics = {
         "model": model,
-        "dataset": os.path.basename(dataset.rstrip("/")),
+        "dataset": data_set_name(dataset, files),
+        "dataset_config": dataset_config,
         "files": {split: os.path.basename(path) for split, path in files.items() if path},
         "seed": seed,
         "model_chosen_by": f"validation {figure.removeprefix('eval_')}" if chooses else None,
@@ -58,11 +75,13 @@ def save_results(
         "test": scored["test"].scores if "test" in scored else None,
     }
     for split, part in scored.items():
-        chosen = "the epoch and the decoding" if chooses else "the decoding"
-        note = f"it chose {chosen}" if split == "validation" else "used once, by the chosen model"
+        chosen = ["the epoch"] * chooses + ["the decoding"] * (part.scores.get("decoding") != "argmax")
+        chosen = " and ".join(chosen) or "nothing"
+        note = f"it chose {chosen}" if split == "validation" else "used once, after training"
         say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
     if "test" not in scored:
-        say(f"\nno test split: validation chose {chosen} and judges the model too, so its figures flatter")
+        flatter = "" if chosen == "nothing" else ", so its figures flatter"
+        say(f"\nno test split: validation chose {chosen} and judges the model too{flatter}")
     what = f"the results in {output_dir} (the model is saved there, the scores are printed above)"
     with full_disk(what, os.path.join(output_dir, UNFINISHED), getattr(trainer, "_newest", None)):
         write_split(os.path.join(output_dir, "split.jsonl"), tables)

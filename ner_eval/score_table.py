@@ -61,10 +61,8 @@ def _notes(scores):
     lines = [line + (f", loss {scores['loss']:.4f} a word" if "loss" in scores else "")]
     if "intervals" in scores:
         names = {"precision": "precision", "recall": "recall", "f1": "F1", "macro_f1": "macro F1"}
-        shown = (
-            f"{name} {scores['intervals'][key][0]:.4f} to {scores['intervals'][key][1]:.4f}"
-            for key, name in names.items()
-        )
+        ends = {name: scores["intervals"][key] for key, name in names.items()}
+        shown = (f"{name} {pair[0]:.4f} to {pair[1]:.4f}" if pair else f"{name} none" for name, pair in ends.items())
         share, resamples = scores["intervals"]["level"], scores["intervals"]["resamples"]
         lines.append(f"{share:.0%} intervals ({resamples:,} bootstrap resamples of sentences): {', '.join(shown)}")
     return lines

@@ -6,7 +6,6 @@ included, since a score says what a model did; only tags in another scheme than 
 
 import io
 import json
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 from ner_data import InputError, schemes
 from ner_data.formats.conll import read_conll
 from ner_data.formats.jsonl import read_jsonl
-from ner_data.formats.word_csv import Columns, read_word_csv
+from ner_data.formats.word_csv import Columns, column_names, read_word_csv
 from ner_data.read import FORMATS
 from ner_data.sentences import check_words, in_bio
 from ner_data.text_file import counted, read_text, shown
@@ -69,6 +68,8 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
         words = _read_words(predicted_path, _predicted_columns(predicted_path, columns, say), say)
     _check_same_words(gold, words)
     predicted = _predicted_tags(words, scheme, say)
+    if predicted_path != gold_path and len(words.tokens) and predicted.equals(gold.tags):
+        say(f"{predicted_path}: every tag is the gold tag; are these predictions?")
     offsets = np.append(gold.starts, len(gold.tokens))
     return Tagged(str(gold_path), gold.tokens, gold.tags, predicted, offsets, gold.lines, probabilities)
 
@@ -101,8 +102,7 @@ def _predicted_columns(path, columns, say):
     """The columns to read: a word CSV that `ner_eval.predict` wrote has its tags beside the gold ones."""
     if _suffix(path) not in FORMATS["word_csv"]:
         return columns
-    header = read_text(path, say=lambda _: None).split(b"\n", 1)[0].decode()
-    if PREDICTED not in re.split(r"[,;\t]", header.rstrip("\r")):
+    if PREDICTED not in column_names(path, columns):
         return columns
     say(f"{path}: the tags of its column {shown(PREDICTED)} are scored")
     return columns._replace(tag=PREDICTED)

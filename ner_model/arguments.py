@@ -16,7 +16,7 @@ BATCH_SIZE = 32
 # Few sentences need more passes: fine-tuning on them fails for want of steps (Mosbach et al. 2021, arXiv:2006.04884).
 ENOUGH_STEPS, MOST_EPOCHS = 400, 30
 # encoders no wider than SMALL, pre-trained; measured with mini, all weights learning
-EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 6, 750, 60
+EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 5, 750, 60
 CHOSEN_LENGTH = {"num_train_epochs", "max_steps"}  # flags that leave no room for the above
 MOST_COPIES = 5  # of a sentence with other entities, in place of further epochs: benchmarks/TRIALS.md
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/TRIALS.md

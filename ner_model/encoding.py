@@ -14,9 +14,10 @@ from accelerate.utils import gather_object
 from datasets import Dataset, DatasetDict
 
 from ner_data import InputError
+from ner_data.split import SPLITS
 from ner_data.windows import encode_to_file
 
-PREFIX = "run_ner-"  # of the directories
+PREFIX = "run_ner-windows-"  # of the directories
 
 
 def encode_once(tables, tokenizer, names, max_length, stride, say=print):
@@ -41,8 +42,8 @@ def encode_once(tables, tokenizer, names, max_length, stride, say=print):
     state = PartialState()
     found = None
     if state.is_local_main_process:
-        remove_left_over(say)
         try:
+            remove_left_over(say)
             folder = tempfile.mkdtemp(prefix=PREFIX)
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             with contextlib.suppress(OSError, ImportError):
@@ -65,7 +66,8 @@ def encode_once(tables, tokenizer, names, max_length, stride, say=print):
 
 
 def remove_left_over(say):
-    """Remove the files of runs that were killed. A living one has its directory locked, and it is empty before that.
+    """Remove the files of runs that were killed. A living one has its directory locked, and it is empty before that; a
+    directory with anything else in it stays.
 
     Where directories cannot be locked (network file systems, Windows), what a killed run has left stays.
     """
@@ -74,10 +76,13 @@ def remove_left_over(say):
             directory = os.open(folder, os.O_RDONLY)
             try:
                 _lock(directory, wait=False)
-                sizes = [entry.stat().st_size for entry in os.scandir(folder)]
-                if sizes:
-                    shutil.rmtree(folder)
-                    say(f"removed {folder}: {sum(sizes) / 1e6:,.1f} MB of encoded windows that a killed run left there")
+                files = [_path(folder, split) for split in SPLITS if os.path.exists(_path(folder, split))]
+                if files and len(files) == len(os.listdir(folder)):
+                    size = sum(map(os.path.getsize, files))
+                    for file in files:
+                        os.remove(file)
+                    os.rmdir(folder)
+                    say(f"removed {folder}: {size / 1e6:,.1f} MB of encoded windows that a killed run left there")
             finally:
                 os.close(directory)
 

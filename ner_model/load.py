@@ -164,6 +164,9 @@ def label_order(names, config, say=print):
     if sorted(known) != list(range(len(known))) or {label: i for i, label in known.items()} != back:
         raise InputError("--model: id2label and label2id in its config.json contradict each other; mend them there")
     known = [known[i] for i in range(len(known))]
+    if foreign := [label for label in known if label != "O" and label[:2] not in ("B-", "I-")]:
+        say(f"labels: of the model's own, {', '.join(foreign)} are not BIO; its head is replaced by a new one")
+        return names, False
     if set(names) <= set(known):
         say(f"labels: the model's own {len(known)} cover the data's {len(names)}; they and its head are kept")
         return known, True

@@ -241,6 +241,13 @@ def test_data_sets_of_one_name_but_other_test_sentences_do_not_mix(tmp_path):
     ]
 
 
+def test_configurations_of_a_data_set_do_not_mix(tmp_path):
+    changes = {"dataset": "unimelb-nlp/wikiann", "files": {}}
+    one = write_run(tmp_path / "de", **changes, dataset_config="de")
+    other = write_run(tmp_path / "en", **changes, dataset_config="en", seed=43)
+    assert [row[0].strip("| ") for row in rows(one, other)] == ["unimelb-nlp/wikiann, de", "unimelb-nlp/wikiann, en"]
+
+
 def test_runs_with_other_settings_have_rows_of_their_own_that_say_so(tmp_path):
     training = {"epochs": 10, "learning_rate": 3e-5, "seconds": None}
     paths = [write_run(tmp_path / "a"), write_run(tmp_path / "b", training=training)]

@@ -5,7 +5,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from ner_data import InputError
-from ner_data.read import read_corpus
+from ner_data.read import data_set_name, read_corpus
 
 NAMES = ["O", "B-per", "I-per"]
 FEATURES = Features({"id": Value("string"), "tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=NAMES))})
@@ -121,7 +121,11 @@ def test_a_data_set_that_cannot_be_loaded(save, tmp_path, monkeypatch):
     assert refusal(dataset_name=name) == f"{name}: no split train, there are test, give another data set"
 
 
-def test_files_and_a_data_set_exclude_each_other():
+def test_files_and_a_data_set_exclude_each_other(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert data_set_name("a/b", {"train": None}) == "a/b"
+    assert data_set_name(f"{tmp_path}/empty/", {"train": None}) == "empty"
+    assert data_set_name("data/*.csv", {"train": "data/*.csv"}) == "*.csv"
     message = refusal(dataset_name="a/b", train_file="a.csv", test_file="b.csv")
     assert message == "--dataset_name a/b: given together with --train_file, --test_file, give the one or the other"
     assert refusal() == "--train_file: not given, give a file or a --dataset_name"

@@ -159,6 +159,18 @@ def test_label_maps_that_contradict_each_other():
         label_order(NAMES, config)
 
 
+def test_a_head_whose_labels_are_not_bio_is_replaced():
+    known = ["O", "B-per", "I-per", "E-per", "S-per"]
+    config = {
+        "architectures": ["BertForTokenClassification"],
+        "id2label": dict(enumerate(known)),
+        "label2id": {label: place for place, label in enumerate(known)},
+    }
+    said = []
+    assert label_order(["O", "B-per", "I-per"], config, said.append) == (["O", "B-per", "I-per"], False)
+    assert said == ["labels: of the model's own, E-per, S-per are not BIO; its head is replaced by a new one"]
+
+
 def test_max_length_is_never_above_what_the_model_reads(encoder_dir):
     tokenizer = load_tokenizer(encoder_dir, [])
     tokenizer.model_max_length = int(1e30)

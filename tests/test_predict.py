@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 
 from benchmarks import bench_predict
 from ner_data import InputError
+from ner_data.formats.word_csv import Columns
 from ner_data.labels import flat
 from ner_data.read import read_sentences
 from ner_eval import predict as predicting
 from ner_eval.decode import decode, tag_sentences
 from ner_eval.predict import blocks, main
+from ner_eval.prediction_lines import Lines
 from ner_eval.recognizer import Recognizer, character_spans, log_softmax, read_settings
 from ner_eval.records import Source
 from ner_eval.transitions import from_config
@@ -351,6 +353,31 @@ def test_resumed_to_the_same_bytes_from_any_byte(ner, saved, tmp_path, form, suf
         path.write_bytes(whole[:size])
         assert run("--model", saved, source, "--output", path, "--resume") == 0
         assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("suffix", ["csv", "conll", "jsonl"])
+def test_an_empty_line_at_the_end_does_not_make_another_file_one_to_continue(
+    ner, saved, tmp_path, suffix, monkeypatch, capsys
+):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    source, path = tmp_path / "in.txt", tmp_path / f"out.{suffix}"
+    source.write_text("Merkel visited Paris\n\n")
+    assert run("--model", saved, source, "--output", path) == 0
+    whole = path.read_bytes()
+    source.write_text("Jordan visited Paris\n\n")
+    assert run("--model", saved, source, "--output", path, "--resume") == 2
+    assert "is not a prediction of" in capsys.readouterr().err and path.read_bytes() == whole
+
+
+def test_a_type_with_a_comma_is_a_quoted_cell(saved, tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text("Sentence #,Word\n1,Ada\n1,sings\n")
+    lines = Lines(Source(str(source), None, Columns(tag=""), print), "out.csv")
+    (record,) = lines.source.records(lambda text: [])
+    text = lines.header() + lines.write(0, record, ["B-person, living", 'B-"x"'], [])
+    rows = list(csv.reader(text.splitlines()))
+    assert rows[1:] == [["1", "Ada", "B-person, living"], ["1", "sings", 'B-"x"']]
+    assert lines.is_of(0, record, text.split("\n", 1)[1])
 
 
 def test_another_file_is_not_continued(ner, saved, tmp_path, monkeypatch, capsys):

@@ -457,6 +457,27 @@ def test_the_card_does_not_say_that_validation_chose_the_last_epoch(tmp_path):
     assert "the same split chose the decoding, so expect" in text and "epoch was chosen" not in text
 
 
+def test_the_card_does_not_say_that_validation_chose_where_nothing_was_chosen(tmp_path):
+    plain = {**METRICS["test"], "decoding": "argmax"}
+    metrics = {**METRICS, "model_chosen_by": None, "test": plain, "validation": plain}
+    assert "The test split (1,010 sentences, 20,001 words) was used once" in card_of(tmp_path, metrics).text
+    text = card_of(tmp_path, {**metrics, "test": None}).text
+    assert "all figures here are validation figures." in text and "chose" not in text
+
+
+def test_the_card_names_the_types_of_the_labels_also_those_that_the_test_split_lacks(tmp_path):
+    labels = ["O", "B-art", "I-art", "B-geo", "I-geo", "B-per", "I-per"]
+    assert "it marks geo, per and art." in card_of(tmp_path, {**METRICS, "labels": labels}).text
+
+
+def test_a_data_set_of_the_hub_keeps_its_name_and_configuration(tmp_path):
+    metrics = {**METRICS, "files": {}, "dataset": "unimelb-nlp/wikiann", "dataset_config": "de"}
+    card = card_of(tmp_path, metrics, dataset_name="unimelb-nlp/wikiann")
+    figure = card.data.eval_results[0]
+    assert (figure.dataset_name, figure.dataset_type) == ("unimelb-nlp/wikiann",) * 2
+    assert figure.dataset_config == "de" and "from scratch on unimelb-nlp/wikiann, de (" in card.text
+
+
 def test_a_card_needs_nothing_but_scores(tmp_path):
     card = card_of(tmp_path, {"test": {"f1": 0.5}}, dataset_name=None)
     assert [result.metric_value for result in card.data.eval_results] == [0.5]
@@ -519,7 +540,7 @@ def test_the_cards_code_gets_the_address_and_nothing_else_changes(tmp_path):
     assert eval(re.search(r"model=(\".*\"), agg", code)[1]) == directory.name
     before, after = text.splitlines(), address_card(text, "me/x").splitlines()
     assert [line for line in after if line not in before] == [
-        'ner = pipeline("token-classification", model="me/x", aggregation_strategy="simple")'
+        'ner = pipeline("token-classification", model="me/x", aggregation_strategy="first")'
     ]
     assert len(before) == len(after)
     assert address_card("# A card of another hand\n", "me/x") == "# A card of another hand\n"

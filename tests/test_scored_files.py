@@ -194,3 +194,30 @@ def test_the_column_that_predict_wrote_is_scored_and_not_the_gold_one_beside_it(
     tagged = read_tagged(str(gold), str(both), say=lines.append)
     assert tagged.gold.to_pylist() == ["B-per", "O"] and tagged.predicted.to_pylist() == ["O", "B-geo"]
     assert any("'Predicted' are scored" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"Sentence #","Word","Tag","Predicted"\n1,Ada,B-per,O\n1,sings,O,B-geo\n',
+        "\nSentence #,Word,Tag,Predicted\n1,Ada,B-per,O\n1,sings,O,B-geo\n",
+        "Sentence #,Word,Tag,Predicted\r1,Ada,B-per,O\r1,sings,O,B-geo\r",
+        "Sentence #;Word;Tag;Predicted\n1;Ada;B-per;O\n1;sings;O;B-geo\n",
+    ],
+)
+def test_the_predicted_column_is_found_in_whatever_header_the_reader_reads(tmp_path, text):
+    gold, both = tmp_path / "gold.csv", tmp_path / "tagged.csv"
+    gold.write_text("Sentence #,Word,Tag\n1,Ada,B-per\n1,sings,O\n")
+    both.write_bytes(text.encode())
+    assert read_tagged(str(gold), str(both), say=quiet).predicted.to_pylist() == ["O", "B-geo"]
+
+
+def test_predictions_that_are_the_gold_tags_are_remarked_upon(tmp_path):
+    gold, other = write(tmp_path / "gold.conll", "Ada/B-per", "sings/O"), tmp_path / "p.csv"
+    other.write_text("Sentence #,Word,Tag\n1,Ada,B-per\n1,sings,O\n")
+    lines = []
+    read_tagged(gold, str(other), say=lines.append)
+    assert lines[-1] == f"{other}: every tag is the gold tag; are these predictions?"
+    other.write_text("Sentence #,Word,Tag\n1,Ada,B-per\n1,sings,B-per\n")
+    read_tagged(gold, str(other), say=lines.append)
+    assert sum("every tag" in line for line in lines) == 1

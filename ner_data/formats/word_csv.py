@@ -87,6 +87,12 @@ def read_word_csv(path, columns=Columns(), say=print):  # noqa: B008 (a tuple ca
     return words_of_rows(path, words, tags, ids, blank, rows.lines, groups)
 
 
+def column_names(path, columns=Columns()):  # noqa: B008
+    """The names of the columns of the CSV or TSV file at `path`. Raises InputError if they cannot be read."""
+    _, header = _find_header(path, read_text(path, say=lambda _: None))
+    return _split_header(header, _find_separator(header, columns))
+
+
 def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
     """Read the words of a DataFrame with one word per row; rows count from 1, and errors name them as lines.
 
