@@ -83,7 +83,7 @@ class Recipe:
     augment: int | None = flag(
         None,
         "copies of each training sentence that has entities, with other ones in their place; if not given, 1 to 5 for"
-        " small pre-trained encoders and at most 2,400 sentences, 0 with --num_train_epochs or --max_steps",
+        " small pre-trained encoders and at most 2,000 sentences, 0 with --num_train_epochs or --max_steps",
     )
     patience: int | None = flag(None, "stop after so many evaluations without a better F1; all epochs if not given")
     trust_remote_code: bool = flag(False, "load a --model that brings code of its own (auto_map) or pickled weights")

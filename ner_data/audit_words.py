@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 
 from ner_data.audit_corpus import Finding, split_of_spans
 from ner_data.sentences import is_empty
@@ -97,10 +98,11 @@ def _tag(corpus, place):
 def _seen_once(corpus):
     counts, first, places = Counter(), 0, {}
     for part in corpus.parts:
-        for item in part.words.tags.value_counts().to_pylist():
-            counts[item["values"]] += item["counts"]
-            if item["counts"] == 1:
-                places[item["values"]] = first + part.words.tags.index(item["values"]).as_py()
+        coded = part.words.tags.dictionary_encode()
+        codes, begins, number = np.unique(coded.indices.to_numpy(), return_index=True, return_counts=True)
+        tags = coded.dictionary.take(pa.array(codes)).to_pylist()
+        counts.update(dict(zip(tags, number.tolist(), strict=True)))
+        places |= {tags[k]: first + int(begins[k]) for k in np.flatnonzero(number == 1).tolist()}
         first += len(part.words.tags)
     once = sorted(((places[tag], tag) for tag, count in counts.items() if count == 1 and tag.strip()))
     at = np.array([place for place, _ in once], np.int64)

@@ -10,6 +10,7 @@ cannot read exactly is an `InputError` that names the file and the line.
 
 import glob
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,9 @@ def read_corpus(
             raise InputError("--train_file: not given, give a file or a --dataset_name")
         fractions = _fractions(files, validation_fraction, test_fraction) if split_file is None else None
         groups = {"train": group_column}
+        if group_column is not None and len(files) > 1:
+            others = ", ".join(str(_name(source)) for split, source in files.items() if split != "train")
+            say(f"--group_column {group_column}: of {_name(files['train'])}; documents in {others} are not compared")
         given = {
             split: read_sentences(source, say=say, group_column=groups.get(split), **reading)
             for split, source in files.items()
@@ -159,7 +163,11 @@ def _split_as_recorded(tables, split_file, name, say):
     for split in ("train", "validation"):
         if split not in tables:
             raise InputError(f"{split_file}: no sentence of {name} is in {split}, give another or leave it out")
-    say(f"{name}: {sum(map(len, parts.values())):,} sentences split as {split_file} says: {_sizes(tables)}")
+    say(f"{name}: {sum(map(len, parts.values())):,} sentences split as {split_file} says: {_sizes(parts)}")
+    if "group" in tables["train"].column_names:
+        times = Counter(document for part in parts.values() for document in part["group"].unique().to_pylist())
+        if shared := sum(count > 1 for count in times.values()):
+            say(f"{split_file}: {counted(shared, 'document')} of {name} in more than one split, as recorded")
     return tables
 
 
@@ -183,7 +191,8 @@ def _split_off(tables, fractions, seed, name, say):
                 )
     tables = {split: tables[split] for split in SPLITS if split in tables}
     if any(fractions.values()):
-        say(f"{name}: {sentences:,} sentences split with seed {seed}: {_sizes(tables)}")
+        parts = {split: table for split, table in tables.items() if split == "train" or fractions[split]}
+        say(f"{name}: {sentences:,} sentences split with seed {seed}: {_sizes(parts)}")
     return tables
 
 

@@ -1,13 +1,14 @@
 r"""Spans (start, end, type) -> the words of a text and their tags.
 
 The one word tokenisation: a word is a run of letters, digits and underscores, or a single other character that is
-not white space. So `U.S. (10,000)` is U . S . ( 10 , 000 ), and no character but white space is lost.
+not white space. So `U.S. (10,000)` is U . S . ( 10 , 000 ), and no character but white space is lost. Combining marks
+and joiners belong to what they follow.
 """
 
 import re
+import unicodedata
+from functools import cache
 from typing import NamedTuple
-
-WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class Fault(NamedTuple):
@@ -20,7 +21,23 @@ class Fault(NamedTuple):
 
 def words_in(text):
     """The words of a text as (start, end) in characters: `Ada's` -> [(0, 3), (3, 4), (4, 5)]."""
-    return [match.span() for match in WORD.finditer(text)]
+    return [match.span() for match in _word().finditer(text)]
+
+
+@cache
+def _word():
+    marks = combining_marks()
+    other = rf"[^\w\s][{marks}]*(?:\u200d[^\w\s][{marks}]*)*"  # with the joiner, emoji of several characters
+    return re.compile(rf"\w+(?:(?:[{marks}]|[\u200c\u200d](?=\w))\w*)*|{other}")
+
+
+@cache
+def combining_marks():
+    """Combining marks, variation selectors and skin tones, for a character class of a pattern."""
+    codes = (code for plane in (range(0x300, 0x20000), range(0xE0100, 0xE01F0)) for code in plane)
+    marks = [code for code in codes if unicodedata.category(chr(code))[0] == "M" or 0x1F3FB <= code <= 0x1F3FF]
+    breaks = [0, *(k for k in range(1, len(marks)) if marks[k] != marks[k - 1] + 1), len(marks)]
+    return "".join(f"\\U{marks[a]:08x}-\\U{marks[b - 1]:08x}" for a, b in zip(breaks, breaks[1:], strict=False))
 
 
 def lay_spans(words, size, spans):

@@ -175,8 +175,9 @@ def reuse_split(table, path, splits, name):
     fix = "give the file that the split was made from, or leave --split_file out"
     unknown = [key for key in keys if key not in recorded]
     if unknown:
-        row = unknown[0][0]
-        start = shown(" ".join(table["tokens"][keys.index(unknown[0])].as_py()))
+        row, first = unknown[0][0], keys.index(unknown[0])
+        name = table["file"][first].as_py() if "file" in table.column_names else name
+        start = shown(" ".join(table["tokens"][first].as_py()))
         what = f"{len(unknown):,} of {counted(len(keys), 'sentence')} are not in {path} or have changed"
         raise InputError(f"{name}:{row}: {what}, the first is {start}, {fix}")
     gone = set(recorded).difference(keys)

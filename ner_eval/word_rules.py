@@ -9,10 +9,9 @@ words of training were. Under both rules every character that is not white space
 """
 
 import re
-import unicodedata
 from functools import cache
 
-from ner_data.spans import words_in
+from ner_data.spans import combining_marks, words_in
 
 CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩА-Я]"
 FLAG = "[\U0001f1e6-\U0001f1ff]{2}"  # a pair of regional indicators
@@ -65,7 +64,8 @@ def fitting_rule(words):
 @cache
 def _treebank():
     """The two patterns of the rule: a word, and what stands apart at the end of one that has something before it."""
-    letters = rf"[\w{_marks()}]+"
+    marks = combining_marks()
+    letters = rf"[\w{marks}]+"
     unit = "|".join(
         (
             rf"(?:[^\W\d_]\.){{2,}}(?!{letters})",  # U.S., a.m.
@@ -75,18 +75,9 @@ def _treebank():
             letters,
         )
     )
-    other = rf"\S[{_marks()}]*(?:\u200d\S[{_marks()}]*)*"  # with the joiner, emoji of several characters
+    other = rf"\S[{marks}]*(?:\u200d\S[{marks}]*)*"  # with the joiner, emoji of several characters
     word = rf"{CLITIC}(?!\w)|(?:{unit})(?:[-'’&](?:{unit}))*|-{{2,}}|\.{{2,}}|``|''|{FLAG}|{other}"
     return re.compile(word), re.compile(rf"(?:n['’]t|{CLITIC})\Z", re.IGNORECASE)
-
-
-@cache
-def _marks():
-    """Combining marks, variation selectors and skin tones, for a character class: they belong to what they follow."""
-    codes = (code for plane in (range(0x300, 0x20000), range(0xE0100, 0xE01F0)) for code in plane)
-    marks = [code for code in codes if unicodedata.category(chr(code))[0] == "M" or 0x1F3FB <= code <= 0x1F3FF]
-    breaks = [0, *(k for k in range(1, len(marks)) if marks[k] != marks[k - 1] + 1), len(marks)]
-    return "".join(f"\\U{marks[a]:08x}-\\U{marks[b - 1]:08x}" for a, b in zip(breaks, breaks[1:], strict=False))
 
 
 RULES = {"plain": words_in, "treebank": treebank_words}

@@ -18,7 +18,7 @@ ENOUGH_STEPS, MOST_EPOCHS = 400, 30
 # encoders no wider than SMALL, pre-trained; measured with mini, all weights learning
 EPOCHS_OF_SMALL, ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL = 5, 750, 60
 CHOSEN_LENGTH = {"num_train_epochs", "max_steps"}  # flags that leave no room for the above
-MOST_COPIES = 5  # of a sentence with other entities, in place of further epochs: benchmarks/TRIALS.md
+COPIED_TO, MOST_COPIES = 4000, 5  # sentences with other entities, in place of epochs: benchmarks/TRIALS.md
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/TRIALS.md
 # what `ner_eval.score.ComputeMetrics` gives and can choose the best epoch
 FIGURES = ("f1", "precision", "recall", "macro_f1", "macro_precision", "macro_recall", "accuracy", "loss")
@@ -38,6 +38,8 @@ OWNED = {
     "batch_eval_metrics": "F1 is not an average over batches",
     "prediction_loss_only": "the best epoch is chosen by F1",
     "eval_do_concat_batches": "concatenation is quadratic in the number of batches",
+    "eval_use_gather_object": "scores are gathered as tensors",
+    "dataloader_in_order": "a resumed run sees the same batches",
     "train_sampling_strategy": "batches are bucketed by length, seeded",
     "length_column_name": "batches are bucketed by length, seeded",
     "ignore_data_skip": "a resumed run sees the same batches",
@@ -123,16 +125,16 @@ def check_flags(rest, own, owned=OWNED):
 def usual_copies(rest, scratch, width, sentences):
     """How many copies of each sentence, with other entities, a run learns from if nobody says (`ner_data.mentions`).
 
-    Small pre-trained encoders see few sentences in several times the usual epochs (`training_arguments`). Each of these
-    times beyond the first becomes a copy, `MOST_COPIES` at most; the epochs are then those of so many sentences. Where
-    the flags choose the epochs or the steps, there are none.
+    Small pre-trained encoders see few sentences in several times the usual epochs (`training_arguments`). Copies of up
+    to `COPIED_TO` sentences, these included, take the place of epochs, `MOST_COPIES` of each at most. Where the flags
+    choose the epochs or the steps, there are none.
 
     Args:
         rest, scratch, width, sentences: as for `training_arguments`.
     """
     if given_flags(rest) & CHOSEN_LENGTH or scratch or width is None or width > SMALL:
         return 0
-    return min(MOST_COPIES, max(0, ENOUGH_STEPS_OF_SMALL * BATCH_SIZE // (EPOCHS_OF_SMALL * sentences) - 1))
+    return min(MOST_COPIES, max(0, COPIED_TO // sentences - 1))
 
 
 def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, lora, patience, seed, say=print):
@@ -204,10 +206,15 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
     return args, precision
 
 
+def shards_weights(args):
+    """Whether FSDP or DeepSpeed is asked for, by the flags or by `accelerate launch`."""
+    engines = (os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true" for name in ("FSDP", "DEEPSPEED"))
+    return any(engines) or bool(args.fsdp or args.deepspeed)
+
+
 def check_training(args, lora, patience):
     """Refuse what `training_arguments` says: flags that do not go together, and what would end a training later."""
-    engines = [name for name in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true"]
-    if lora and (engines or args.fsdp or args.deepspeed):
+    if lora and shards_weights(args):
         raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP and DeepSpeed")
     if args.metric_for_best_model.removeprefix("eval_") not in FIGURES:
         raise InputError(f"--metric_for_best_model {args.metric_for_best_model}: give one of {', '.join(FIGURES)}")

@@ -326,11 +326,21 @@ def checkpoints(output_dir):
 
 
 def new_run_directory(model):
-    """A name under `runs/` that nothing has yet: model, date and time, the same for every process of the run."""
+    """A new directory under `runs/`, named by model, date and time, the same for every process of the run."""
+    from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
     stem = os.path.join("runs", f"{os.path.basename(model.rstrip('/'))}-{time.strftime('%Y%m%d-%H%M%S')}")
-    return broadcast_object_list([_free_name(stem)])[0]
+    return broadcast_object_list([_make_directory(stem) if PartialState().is_main_process else None])[0]
+
+
+def _make_directory(stem):
+    """Make a directory that nothing has yet, and return its path."""
+    while True:
+        path = _free_name(stem)
+        with contextlib.suppress(FileExistsError):  # a run that began at the same moment has it now
+            os.makedirs(path)
+            return path
 
 
 def _free_name(stem):

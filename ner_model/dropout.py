@@ -57,13 +57,14 @@ def attention_with_quick_dropout(
     module, query, key, value, attention_mask, dropout=0.0, scaling=None, is_causal=None, position_bias=None, **kwargs
 ):
     """SDPA, and where there is dropout its definition with masks from `keep`, but for decoders (GPT-2), relative
-    positions (T5) and shared keys, which are SDPA's own.
+    positions (T5), shared keys and masks that are added, which are SDPA's own.
 
     torch has no fused kernel for SDPA with dropout on a CPU and falls back to the same products. Shapes as for every
     function of transformers' `AttentionInterface`: query, key, value (windows, heads, tokens, head size).
     """
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal  # counts where there is no mask
     is_plain = position_bias is None and getattr(module, "num_key_value_groups", 1) == 1
+    is_plain = is_plain and (attention_mask is None or attention_mask.dtype == torch.bool)  # LayoutLM's is added
     if not dropout or not is_plain or (causal and attention_mask is None):
         more = {"is_causal": is_causal, "position_bias": position_bias, **kwargs}
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **more)

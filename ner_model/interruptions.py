@@ -182,9 +182,14 @@ class Interruptible:
         epoch_ends = state.epoch == int(state.epoch) or control.should_epoch_stop or control.should_training_stop
         comes_again = epoch_ends and state.global_step != self._last_step and not control.should_evaluate
         self._last_step = state.global_step
+        saves = control.should_save
+        if comes_again:  # nothing is saved before the evaluation that may come with the end of the epoch
+            control.should_save = False
         if comes_again or not self._asked_to_stop():
             with contextlib.suppress(EvaluationLeft):
-                return super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
+                super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
+                self.control.should_save = comes_again and saves
+                return
         evaluate, self.control.should_evaluate, self.control.should_save = self.control.should_evaluate, False, False
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)  # the log alone
         self.control.should_evaluate = evaluate  # goes into the checkpoint
@@ -237,13 +242,18 @@ class Interruptible:
         self._settle(trial, None, start_time)
         return super()._finalize_training(trial, num_train_samples, start_time)
 
-    # memory
+    # memory, and what DistributedDataParallel says of weights that have no gradient
 
     @contextlib.contextmanager
     def _memory(self):
         try:
             yield
         except (RuntimeError, MemoryError) as error:
+            if "Expected to have finished reduction in the prior iteration" in str(error):
+                raise TrainingStopped(
+                    f"{type(self.model).__name__} has weights that this training does not use; with several processes"
+                    " give --ddp_find_unused_parameters true"
+                ) from error
             if not isinstance(error, MemoryError) and not any(text in str(error) for text in OUT_OF_MEMORY):
                 raise
             if self._at_work is None:

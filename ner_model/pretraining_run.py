@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ner_data import InputError
 from ner_data.bundled import model_path
 from ner_data.text_file import counted
-from ner_model.arguments import parse_training_arguments
+from ner_model.arguments import parse_training_arguments, shards_weights
 from ner_model.checkpoints import save_model
 from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
 from ner_model.masked_lm import MaskedTrainer, load_masked_lm
@@ -126,6 +126,8 @@ def pretraining_arguments(flags, rest):
         if flags.minutes is not None and 0 < getattr(args, name) < 1:
             what = f"--{name} {getattr(args, name):g}: a share of the steps, whose number --minutes leaves open"
             raise InputError(f"{what}; give a number of steps")
+    if shards_weights(args):
+        raise InputError("accelerate launch: pre-training does not shard weights; start it without FSDP and DeepSpeed")
     if args.n_gpu > 1:
         raise InputError(f"--model {flags.model}: {args.n_gpu} GPUs and one process; start it with accelerate launch")
     return args, precision

@@ -150,4 +150,5 @@ def merge_lora(trainer):
 
         save_model(trainer, os.path.join(trainer.args.output_dir, ADAPTER), write)
     merged = model.merge_and_unload()
-    trainer.model = trainer.model_wrapped = trainer.accelerator.prepare_model(merged, evaluation_mode=True)
+    trainer.model = merged  # as with other ways: what is compiled (--torch_compile) has other names for its weights
+    trainer.model_wrapped = trainer.accelerator.prepare_model(merged, evaluation_mode=True)

@@ -12,7 +12,14 @@ from forked_training import weights
 
 import run_ner
 from ner_data import InputError
-from ner_model.checkpoints import check_output_dir, clear_checkpoints, fault_of, newest_verified, seal
+from ner_model.checkpoints import (
+    check_output_dir,
+    clear_checkpoints,
+    fault_of,
+    new_run_directory,
+    newest_verified,
+    seal,
+)
 
 
 def entries(directory):
@@ -343,6 +350,16 @@ def test_another_error_while_saving_is_not_taken_for_a_full_disk(forked, tmp_pat
     code, output = forked.run(tmp_path, overwrite=True, at=["on_evaluate", 3], unsavable=True)
     assert code == 1 and "message: " not in output and "Traceback" in output
     assert entries(tmp_path) == []
+
+
+def test_runs_that_begin_at_the_same_moment_have_directories_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda form: "20261127-193000")
+    assert new_run_directory("ner_model/mini/") == "runs/mini-20261127-193000"
+    free = iter(["runs/mini-20261127-193000", "runs/mini-20261127-193000-2"])  # the first was free a moment ago
+    monkeypatch.setattr("ner_model.checkpoints._free_name", lambda stem: next(free))
+    assert new_run_directory("mini") == "runs/mini-20261127-193000-2"
+    assert sorted(os.listdir("runs")) == ["mini-20261127-193000", "mini-20261127-193000-2"]
 
 
 def test_an_output_directory_that_cannot_be_made_or_written_to_is_refused(tmp_path, monkeypatch):

@@ -62,6 +62,18 @@ def test_attention_is_sdpa_but_for_the_mask(monkeypatch):
         assert not torch.allclose(dropped, expected)
 
 
+def test_a_mask_that_is_added_is_sdpas_own(monkeypatch):
+    torch.manual_seed(0)
+    model = transformers.AutoModelForTokenClassification.from_config(
+        transformers.LayoutLMConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, **SHAPE)
+    )
+    ids = torch.randint(5, 100, (3, 12))
+    mask = torch.ones_like(ids)
+    mask[2, 7:] = 0
+    with quick_dropout(model):
+        assert model.train()(input_ids=ids, attention_mask=mask).logits.isfinite().all()
+
+
 SHAPE = {"vocab_size": 100, "num_labels": 5, "pad_token_id": 0}
 OTHERS = {  # causal, and with relative positions
     "gpt2": lambda: transformers.GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=64, **SHAPE),

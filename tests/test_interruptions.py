@@ -17,7 +17,7 @@ from forked_training import ROOT, prepare, weights
 
 from ner_model import interruptions
 from ner_model.batching import LengthBuckets
-from ner_model.checkpoints import fault_of
+from ner_model.checkpoints import TrainingStopped, fault_of
 from ner_model.interruptions import Interruptible, Signals, places_in_files
 
 EVALUATED = "finished: [[3, 0.2], [6, 0.9], [9, 0.5]] 9\n"
@@ -123,6 +123,19 @@ def test_steps_in_place_of_epochs(forked, tmp_path):
         assert code == 143, output
         code, output = forked.run(directory, arguments=arguments, resume="true")
         assert code == 0 and output.splitlines()[-1] == whole.splitlines()[-1], output
+        assert weights(directory) == weights(tmp_path / "whole")
+
+
+def test_an_evaluation_is_made_where_a_save_by_steps_falls_on_the_end_of_an_epoch(forked, tmp_path):
+    arguments = {"save_strategy": "steps", "save_steps": 3, "save_total_limit": None, "load_best_model_at_end": False}
+    code, whole = forked.run(tmp_path / "whole", arguments=arguments)
+    assert code == 0 and whole.endswith(EVALUATED) and rows(whole) == ["1.00", "2.00", "3.00"]
+    for k, event in enumerate(["on_prediction_step", "on_evaluate"]):
+        directory = tmp_path / str(k)
+        code, output = forked.run(directory, arguments=arguments, signals_at=[[event, 3, "SIGTERM", 0]])
+        assert code == 143, output
+        code, output = forked.run(directory, arguments=arguments, resume="true")
+        assert code == 0 and output.endswith(EVALUATED), output
         assert weights(directory) == weights(tmp_path / "whole")
 
 
@@ -362,6 +375,14 @@ def test_the_places_of_windows_are_lines_of_files():
     place_of = places_in_files(table, Encoded, "c.csv")
     assert [place_of(k) for k in range(4)] == ["a.csv:2", "a.csv:9", "a.csv:9", "b.csv:4"]
     assert places_in_files(table.drop_columns("file"), Encoded, "c.csv")(3) == "c.csv:4"
+
+
+def test_weights_that_are_not_used_are_named_with_the_flag():
+    trainer = Interruptible.__new__(Interruptible)
+    trainer.model = torch.nn.Identity()
+    message = "Identity has weights .*; with several processes give --ddp_find_unused_parameters true"
+    with pytest.raises(TrainingStopped, match=message), trainer._memory():
+        raise RuntimeError("Expected to have finished reduction in the prior iteration before starting a new one.")
 
 
 def test_memory_that_runs_out_names_the_batch(forked, tmp_path):

@@ -89,6 +89,58 @@ def test_two_fields_with_spans_are_refused(tmp_path):
         read(tmp_path, record)
 
 
+BESIDE = {"text": "Ada sings", "tokens": ["Ada", "sings"], "tags": ["B-per", "O"]}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        BESIDE | {"label": []},
+        BESIDE | {"spans": [[0, 3, "per"]]},
+        {"text": "Ada sings", "words": ["Ada", "sings"], "labels": ["B-per", "O"], "spans": []},
+        {"text": "Ada sings", "entities": [], "tokenized_text": ["Ada", "sings"], "ner": [[0, 0, "per"]]},
+        {"text": "Ada sings", "tokens": [{"text": "Ada"}, {"text": "x"}], "tags": ["a", "b"], "spans": [[0, 3, "per"]]},
+    ],
+)
+def test_annotations_are_read_beside_an_empty_field_or_one_that_says_the_same(tmp_path, record):
+    ((row,), _) = read(tmp_path, record)
+    assert (row["tokens"], row["tags"]) == (["Ada", "sings"], ["B-per", "O"])
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (
+            BESIDE | {"tags": ["O", "O"], "entities": [[0, 3, "per"]]},
+            "`tags` and `entities` do not say the same, .O. an",
+        ),
+        (BESIDE | {"ner_tags": ["O", "B-x"], "spans": [[0, 3, "per"]]}, "`ner_tags` and `spans` do not say the same"),
+        (
+            BESIDE | {"entities": [[0, 3, "geo"]]},
+            "`tags` and `entities` do not say the same, .B-per. and .B-geo.",
+        ),
+        (
+            {"text": "Ada", "entities": [[0, 3, "per"]], "tokenized_text": ["Ada"], "ner": [[0, 0, "per"]]},
+            "spans both in `entities` and in `ner`, leave one of them out",
+        ),
+    ],
+)
+def test_annotations_that_contradict_each_other_are_refused(tmp_path, record, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, record)
+
+
+@pytest.mark.parametrize("name", ["Le Monde\u00a02020", "報告\u3000一", "می\u200cخواهم", 7])
+def test_any_string_or_number_is_a_document(tmp_path, name):
+    ((row,), _) = read(tmp_path, {"text": "It rains", "entities": [], "doc": name}, group_column="doc")
+    assert row["group"] == str(name)
+
+
+def test_half_a_character_is_no_document(tmp_path):
+    with pytest.raises(InputError, match="`doc` is no document"):
+        read(tmp_path, {"text": "It rains", "entities": [], "doc": "\ud83d"}, group_column="doc")
+
+
 def test_a_sentence_beside_the_names_of_ids_is_read(tmp_path):
     first = {"label_names": ["O", "B-per"], "tokens": ["Ada"], "ner_tags": [1]}
     rows, _ = read(tmp_path, first, {"tokens": ["x"], "ner_tags": [0]})

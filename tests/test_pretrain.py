@@ -471,6 +471,13 @@ def test_training_arguments_that_cannot_be_are_refused(flags, message):
         pretraining_arguments(flags, rest)
 
 
+def test_an_engine_that_shards_weights_is_refused(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    flags, _, rest = pretrain.parse(["--text", "a", "--output_dir", "x", "--max_steps", "1"])
+    with pytest.raises(InputError, match="pre-training does not shard weights; start it without FSDP and DeepSpeed"):
+        pretraining_arguments(flags, rest)
+
+
 def test_shares_of_a_number_of_steps_that_is_open_are_refused():
     flags, _, rest = pretrain.parse(["--text", "a", "--output_dir", "x", "--minutes", "1", "--save_steps", "0.1"])
     with pytest.raises(

@@ -196,6 +196,12 @@ def test_a_number_sign_is_a_word_whatever_its_tag(write):
     ]
 
 
+def test_a_number_sign_is_a_word_where_its_tag_is_one_of_the_others(write):
+    rows, said = read(path := write("a.conll", "It O\ncost O\n# MONEY\n5 MONEY\n# comment\n# a comment\n"))
+    assert rows == [sentence(1, "It/O cost/O #/B-MONEY 5/I-MONEY")]
+    assert said[0] == f"{path}: 2 comment lines skipped"
+
+
 def test_conll_without_words_is_refused(write):
     with pytest.raises(InputError, match="a.conll: no words, give a file with at least one sentence"):
         list(read_words(write("a.conll", "-DOCSTART- O\n\n# x\n")))
@@ -222,6 +228,9 @@ def test_columns_of_conll_by_number(write, word, tag):
     [
         ({"tag_column": "6"}, "{path}:2: no column 6, the rows have 5, set --tag_column to 1 to 5 or -1"),
         ({"word_column": "0"}, "{path}:2: no column 0, the rows have 5, set --word_column to 1 to 5 or -1"),
+        ({"tag_column": "1"}, "--tag_column 1: the same as --word_column, name two different columns"),
+        ({"word_column": "-1"}, "--tag_column -1: the same as --word_column, name two different columns"),
+        ({"word_column": "3", "tag_column": "-3"}, "--tag_column -3: the same as --word_column"),
         ({"word_column": "FORM"}, "--word_column FORM: not a number, CoNLL columns have numbers, 1 for the first and"),
     ],
 )
@@ -400,6 +409,8 @@ def test_a_recorded_split_is_read_again(tmp_path):
     ]
     with pytest.raises(InputError, match=f"^{other}:2: 4 of 4 sentences are not in {tmp_path}/split.jsonl or have"):
         read_corpus(other, **arguments)
+    with pytest.raises(InputError, match=f"^{other}:2: 4 of 54 sentences are not in {tmp_path}/split.jsonl or have"):
+        read_corpus(f"{tmp_path}/[ab].csv", **arguments)
     write_split(tmp_path / "split.jsonl", {"train": first["train"]})
     with pytest.raises(InputError, match=f"^{path}:[0-9]+: 15 of 50 sentences are not in"):
         read_corpus(path, **arguments)
@@ -439,6 +450,21 @@ def test_documents_are_read_and_stay_together(write):
     assert tables["validation"].schema == SCHEMA  # documents matter where sentences are split off
 
 
+def test_documents_that_are_not_kept_together_are_told(write, tmp_path):
+    path, said = write("a.csv", DOCUMENTS), []
+    given = numbered(path.parent, "b.csv", 90, 95)
+    read_corpus(path, given, test_fraction=0, group_column="Doc", say=said.append)
+    assert said[0] == f"--group_column Doc: of {path}; documents in {given} are not compared"
+    parts = read_corpus(path, validation_fraction=0.5, say=lambda line: None)
+    write_split(tmp_path / "split.jsonl", parts)
+    read_corpus(path, split_file=tmp_path / "split.jsonl", group_column="Doc", say=said.append)
+    documents = [{(row - 2) // 10 for row in part["row"].to_pylist()} for part in parts.values()]
+    shared = sum(sum(number in part for part in documents) > 1 for number in range(10))
+    assert shared and said[-1] == (
+        f"{tmp_path}/split.jsonl: {shared} documents of {path} in more than one split, as recorded"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -476,7 +502,7 @@ def test_given_files_stay_whole_and_a_fraction_of_zero_leaves_test_out(tmp_path)
     assert {split: len(table) for split, table in tables.items()} == {"train": 8, "validation": 2, "test": 4}
     assert without_scheme(said) == [
         f"{validation}: 2 of 4 test sentences also stand in train ({train})",
-        f"{train}: 10 sentences split with seed 42: 8 train, 2 validation, 4 test",
+        f"{train}: 10 sentences split with seed 42: 8 train, 2 validation",
     ]
 
 

@@ -15,6 +15,8 @@ from ner_data.spans import lay_spans, words_in
         ("Ada's U.S. visit", ["Ada", "'", "s", "U", ".", "S", ".", "visit"]),
         ("10,000 (e_x) café", ["10", ",", "000", "(", "e_x", ")", "café"]),
         ("东京。😀é\u200bx", ["东京", "。", "😀", "é", "\u200b", "x"]),
+        ("Mu\u0308ller, दिल्ली! می\u200cخواهم", ["Mu\u0308ller", ",", "दिल्ली", "!", "می\u200cخواهم"]),
+        ("👩\u200d👩\u200d👧 👍🏽x\u200d \u0301", ["👩\u200d👩\u200d👧", "👍🏽", "x", "\u200d", "\u0301"]),
     ],
 )
 def test_words_are_runs_of_letters_or_single_marks(text, words):

@@ -9,7 +9,7 @@ r"""CoNLL columns: one word per line, two or more columns by tab or by spaces, n
 The word is in the first column and the tag in the last, unless the columns are given by number. Where the first
 word's line holds a tab, every line is split at tabs and the cells stay as they are; otherwise lines are split at runs
 of spaces. A line of nothing but spaces and tabs is blank. `-DOCSTART-` lines and comments (`# text`, unless that is a
-word and its tag: in columns by tab whatever the tag) are skipped.
+word and its tag: in columns by tab whatever the tag, else `O`, a prefixed one or one of other lines) are skipped.
 """
 
 import re
@@ -41,6 +41,8 @@ def read_conll(path, word_column=1, tag_column=-1, say=print):
     place = f"{path}:{kept[0] + 1}"
     tokens = _column(place, cells, columns, "--word_column", word_column)
     tags = _column(place, cells, columns, "--tag_column", tag_column)
+    if _index(word_column, columns) == _index(tag_column, columns):
+        raise InputError(f"--tag_column {tag_column}: the same as --word_column, name two different columns")
     starts = np.flatnonzero(np.diff(breaks[kept], prepend=-1))
     return Words(path, tokens, tags, starts, kept + 1)
 
@@ -54,17 +56,23 @@ def _find_words(path, lines, tag_column, say):
     is_blank = _mask(pc.equal(pc.utf8_trim(lines, " \t"), ""))
     is_document = _mask(pc.match_substring_regex(lines, r"^-DOCSTART-([ \t]|$)"))
     is_comment = _mask(pc.match_substring_regex(lines, r"^#([ \t]|$)")) & ~is_blank
-    first = np.flatnonzero(~is_blank & ~is_document & ~is_comment)
+    is_other = ~is_blank & ~is_document & ~is_comment
+    first = np.flatnonzero(is_other)
     first = first if len(first) else np.flatnonzero(is_comment)  # a lone # may be the only word
     sample = lines[first[0]].as_py() if len(first) else ""
     separator = "\t" if "\t" in sample else None
     columns = len(_split(sample, separator))
     tag_index = tag_column - (tag_column > 0)
+    tags = None
     for line in np.flatnonzero(is_comment):
         cells = _split(lines[line].as_py(), separator)
-        has_tag = -len(cells) <= tag_index < len(cells) == columns
-        by_tab = separator is not None and cells[0] == "#"
-        is_word = has_tag and (by_tab or cells[tag_index] == "O" or PREFIXED.fullmatch(cells[tag_index]))
+        if not -len(cells) <= tag_index < len(cells) == columns:
+            continue
+        tag, is_word = cells[tag_index], separator is not None and cells[0] == "#"
+        if not is_word and tags is None:  # those of the other lines
+            rows = (_split(other, separator) for other in lines.filter(pa.array(is_other)).to_pylist())
+            tags = {row[tag_index] for row in rows if len(row) == columns}
+        is_word = is_word or tag == "O" or (cells[0] == "#" and tag in tags) or PREFIXED.fullmatch(tag)
         is_comment[line] = not is_word
     for kind, count in (("-DOCSTART- line", is_document.sum()), ("comment line", is_comment.sum())):
         if count:
@@ -98,8 +106,12 @@ def _column(place, cells, columns, flag, number):
     """One column of the cells; 1 is the first, -1 the last."""
     if not 1 <= abs(number) <= columns:
         raise InputError(f"{place}: no column {number}, the rows have {columns}, set {flag} to 1 to {columns} or -1")
-    first = number - 1 if number > 0 else columns + number
-    return cells.take(pa.array(np.arange(first, len(cells), columns)))
+    return cells.take(pa.array(np.arange(_index(number, columns), len(cells), columns)))
+
+
+def _index(number, columns):
+    """The place of a column, from 0; 1 is the first, -1 the last."""
+    return number - 1 if number > 0 else columns + number
 
 
 def _split(line, separator):

@@ -108,7 +108,8 @@ def _sentences(path, data, repair, group_column, faults, skipped):
 def _group(place, record, key):
     """The document that a line is from."""
     group = record.get(key)
-    if type(group) not in (str, int) or not str(group).strip() or not str(group).isprintable():
+    halves = isinstance(group, str) and any("\ud800" <= character <= "\udfff" for character in group)
+    if type(group) not in (str, int) or not str(group).strip() or halves:
         what = f"`{key}` is no document, {shown(group)}" if key in record else f"no field `{key}` for its document"
         raise InputError(f"{place}: {what}, write a string or a number")
     return str(group)
@@ -132,16 +133,24 @@ def _read_record(place, record, names):
     tags_key = _first_key(record, TAGS)
     tokens_key = _first_key(record, TOKENS)
     spans_key = _spans_key(place, record)
-    if tokens_key and tags_key and ("text" not in record or tags_key == "ner_tags" or not spans_key):
-        return _read_tags(place, record, tokens_key, tags_key, names)
-    if "text" in record and spans_key:
+    has_text, has_words = "text" in record and spans_key, "tokenized_text" in record and "ner" in record
+    if (tokens_key and tags_key) and (
+        not has_text or tags_key == "ner_tags" or _are_tagged(record[tokens_key], record[tags_key])
+    ):
+        tokens, tags, faults = _read_tags(place, record, tokens_key, tags_key, names)
+        if has_text and record[spans_key]:
+            _check_agreement(place, record, tokens, tags, tags_key, spans_key)
+        return tokens, tags, faults
+    if has_text and has_words and record[spans_key] and record["ner"]:
+        raise InputError(f"{place}: spans both in `{spans_key}` and in `ner`, leave one of them out")
+    if has_text and not (has_words and record["ner"]):
         text = record["text"]
         if not isinstance(text, str):
             raise InputError(f"{place}: `text` is not a string, {shown(text)}, write the text of the sentence")
         words = words_in(text)
         tags, faults = lay_spans(words, len(text), _spans(place, record[spans_key]))
         return [text[start:end] for start, end in words], tags, faults
-    if "tokenized_text" in record and "ner" in record:
+    if has_words:
         tokens = _strings_in(place, record, "tokenized_text")
         spans = [(first, last + 1, name) for first, last, name in _spans(place, record["ner"])]
         tags, faults = lay_spans([(word, word + 1) for word in range(len(tokens))], len(tokens), spans)
@@ -163,6 +172,26 @@ def _spans_key(place, record):
     if len(full) > 1:
         raise InputError(f"{place}: spans both in `{full[0]}` and in `{full[1]}`, leave one of them out")
     return next(iter(full + lists + keys), None)
+
+
+def _are_tagged(tokens, tags):
+    """Whether these are words and a tag for each, and not tokens and tags of another kind, as Prodigy's."""
+    both = isinstance(tokens, list) and isinstance(tags, list) and len(tokens) == len(tags)
+    return both and set(map(type, tokens)) <= {str} and set(map(type, tags)) in ({str}, {int})
+
+
+def _check_agreement(place, record, tokens, tags, tags_key, spans_key):
+    """Raise InputError where the spans of a text are not the entities that the tags of its words say."""
+    text, words, end = str(record["text"]), [], 0
+    for token in tokens:
+        start = max(text.find(token, end), end)
+        end = start + len(token)
+        words.append((start, end))
+    laid, _ = lay_spans(words, len(text), _spans(place, record[spans_key]))
+    for tag, other in zip(tags, laid, strict=True):
+        if (tag == "O") != (other == "O") or not tag.endswith(other[2:]):
+            both = f"`{tags_key}` and `{spans_key}` do not say the same, {shown(tag)} and {shown(other)}"
+            raise InputError(f"{place}: {both}, leave one of them out")
 
 
 def _is_flat(value):
