@@ -97,6 +97,7 @@ BESIDE = {"text": "Ada sings", "tokens": ["Ada", "sings"], "tags": ["B-per", "O"
     [
         BESIDE | {"label": []},
         BESIDE | {"spans": [[0, 3, "per"]]},
+        BESIDE | {"spans": [{"start": 0, "end": 3, "type": "per", "text": "Ada", "score": 0.9}]},
         {"text": "Ada sings", "words": ["Ada", "sings"], "labels": ["B-per", "O"], "spans": []},
         {"text": "Ada sings", "entities": [], "tokenized_text": ["Ada", "sings"], "ner": [[0, 0, "per"]]},
         {"text": "Ada sings", "tokens": [{"text": "Ada"}, {"text": "x"}], "tags": ["a", "b"], "spans": [[0, 3, "per"]]},

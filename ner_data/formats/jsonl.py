@@ -181,7 +181,8 @@ def _are_tagged(tokens, tags):
 
 
 def _check_agreement(place, record, tokens, tags, tags_key, spans_key):
-    """Raise InputError where the spans of a text are not the entities that the tags of its words say."""
+    """Raise InputError where the spans of a text say an entity that the tags of its words do not say. (A prediction may
+    have tags that are in no span: those that BIO does not allow.)"""
     text, words, end = str(record["text"]), [], 0
     for token in tokens:
         start = max(text.find(token, end), end)
@@ -189,7 +190,7 @@ def _check_agreement(place, record, tokens, tags, tags_key, spans_key):
         words.append((start, end))
     laid, _ = lay_spans(words, len(text), _spans(place, record[spans_key]))
     for tag, other in zip(tags, laid, strict=True):
-        if (tag == "O") != (other == "O") or not tag.endswith(other[2:]):
+        if other != "O" and (tag == "O" or not tag.endswith(other[2:])):
             both = f"`{tags_key}` and `{spans_key}` do not say the same, {shown(tag)} and {shown(other)}"
             raise InputError(f"{place}: {both}, leave one of them out")
 
