@@ -164,20 +164,63 @@ def main(argv=None):
 
 def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files, audit, say):
     """Steps 5 to 9. Returns the directory that holds the model and its scores."""
+    from ner_eval.parity import check_parity, parity_lines
+    from ner_eval.recognizer import store_settings
+    from ner_eval.results import save_results
+    from ner_eval.score import score
+    from ner_eval.transitions import choose_transitions
+    from ner_model.trainable import describe_way, merge_lora
+
+    trainer, windows, length = assemble(recipe, rest, tables, names, keep_head, width, files, say)
+
+    # 8 train
+    trainer.train(resume_from_checkpoint=resume_from)
+
+    # 9 score
+    output_dir = trainer.args.output_dir
+    merge_lora(trainer)
+    found = {split: trainer.predict(windows[split]) for split in list(windows)[1:]}
+    transitions = choose_transitions(found["validation"], tables["train"], names, recipe.decoding, say)
+    scored = {}
+    for split, prediction in found.items():
+        known = {"sentences": tables[split], "training": tables["train"]}
+        scored[split] = score(prediction, names, recipe.decoding, transitions=transitions, **known)
+    train_words = word_counts(tables["train"]).elements()
+    store_settings(trainer.model.config, train_words, recipe.decoding, transitions, length, recipe.stride)
+    save_model(trainer, output_dir)
+    if MAIN_PROCESS:
+        save_results(
+            output_dir,
+            tables=tables,
+            scored=scored,
+            names=names,
+            model=recipe.model,
+            hub_model_id=recipe.hub_model_id,
+            dataset=recipe.dataset_name or files["train"],
+            dataset_config=recipe.dataset_config_name,
+            files=files,
+            seed=recipe.seed,
+            audit=audit,
+            trainer=trainer,
+            way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights, trainer.copies),
+        )
+        parity = check_parity(output_dir, tables[split], names, trust_remote_code=recipe.trust_remote_code)
+        say("\n".join(parity_lines(parity)))
+    return output_dir
+
+
+def assemble(recipe, rest, tables, names, keep_head, width, files, say):
+    """Steps 5 to 7. Returns the trainer, the windows of each split, and the most subwords in one."""
     import transformers
 
     from ner_data.mentions import with_other_mentions
     from ner_data.windows import say_encoded, say_first_sentence
-    from ner_eval.parity import check_parity, parity_lines
-    from ner_eval.recognizer import store_settings
-    from ner_eval.results import save_results
-    from ner_eval.score import ComputeMetrics, score
-    from ner_eval.transitions import choose_transitions
+    from ner_eval.score import ComputeMetrics
     from ner_model.allocator import keep_freed_memory
     from ner_model.batching import WindowCollator, count_labelled, rounding, say_batches
     from ner_model.early_stopping import early_stopping
     from ner_model.encoding import encode_once
-    from ner_model.trainable import choose_weights, describe_way, merge_lora
+    from ner_model.trainable import choose_weights
     from ner_model.trainer import NerTrainer, WordLoss, class_weights
 
     # 5 load
@@ -202,8 +245,8 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
     say(f"precision: {precision}")
     transformers.set_seed(recipe.seed)
-    train_words = word_counts(tables["train"])
-    tokenizer = load_tokenizer(recipe.model, train_words.elements(), recipe.trust_remote_code, say)
+    train_words = word_counts(tables["train"]).elements()
+    tokenizer = load_tokenizer(recipe.model, train_words, recipe.trust_remote_code, say)
     model = load_model(recipe.model, tokenizer, names, keep_head, recipe.trust_remote_code)
     model = choose_weights(model, recipe.lora, recipe.train_head_only, say)
 
@@ -218,6 +261,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     say_batches(windows["train"], args, multiple, say)
 
     # 7 assemble
+    weights = class_weights(recipe.class_weights, training, names, say)
     trainer = NerTrainer(
         model=model,
         args=args,
@@ -225,47 +269,13 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
         eval_dataset=windows["validation"],
         processing_class=tokenizer,
         data_collator=collator,
-        compute_loss_func=WordLoss(
-            args.label_smoothing_factor, class_weights(recipe.class_weights, training, names, say)
-        ),
+        compute_loss_func=WordLoss(args.label_smoothing_factor, weights),
         compute_metrics=ComputeMetrics(names, recipe.decoding),
         callbacks=early_stopping(recipe.patience),
     )
-
-    # 8 train
     trainer.copies = copies if len(training) > sentences else 0
     trainer.place_of = places_in_files(training, encoded["train"], recipe.dataset_name or files["train"])
-    trainer.train(resume_from_checkpoint=resume_from)
-
-    # 9 score
-    merge_lora(trainer)
-    found = {split: trainer.predict(windows[split]) for split in list(windows)[1:]}
-    transitions = choose_transitions(found["validation"], tables["train"], names, recipe.decoding, say)
-    scored = {}
-    for split, prediction in found.items():
-        known = {"sentences": tables[split], "training": tables["train"]}
-        scored[split] = score(prediction, names, recipe.decoding, transitions=transitions, **known)
-    store_settings(model.config, train_words.elements(), recipe.decoding, transitions, length, recipe.stride)
-    save_model(trainer, args.output_dir)
-    if MAIN_PROCESS:
-        save_results(
-            args.output_dir,
-            tables=tables,
-            scored=scored,
-            names=names,
-            model=recipe.model,
-            hub_model_id=recipe.hub_model_id,
-            dataset=recipe.dataset_name or files["train"],
-            dataset_config=recipe.dataset_config_name,
-            files=files,
-            seed=recipe.seed,
-            audit=audit,
-            trainer=trainer,
-            way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights, trainer.copies),
-        )
-        parity = check_parity(args.output_dir, tables[split], names, trust_remote_code=recipe.trust_remote_code)
-        say("\n".join(parity_lines(parity)))
-    return args.output_dir
+    return trainer, windows, length
 
 
 if __name__ == "__main__":

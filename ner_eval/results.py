@@ -77,7 +77,8 @@ def save_results(
     for split, part in scored.items():
         chosen = ["the epoch"] * chooses + ["the decoding"] * (part.scores.get("decoding") != "argmax")
         chosen = " and ".join(chosen) or "nothing"
-        note = f"it chose {chosen}" if split == "validation" else "used once, after training"
+        used = "used once, by the chosen model" if chooses else "used once, after training"
+        note = f"it chose {chosen}" if split == "validation" else used
         say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
     if "test" not in scored:
         flatter = "" if chosen == "nothing" else ", so its figures flatter"

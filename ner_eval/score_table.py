@@ -63,8 +63,9 @@ def _notes(scores):
         names = {"precision": "precision", "recall": "recall", "f1": "F1", "macro_f1": "macro F1"}
         ends = {name: scores["intervals"][key] for key, name in names.items()}
         shown = (f"{name} {pair[0]:.4f} to {pair[1]:.4f}" if pair else f"{name} none" for name, pair in ends.items())
+        shown = ", ".join(shown) if any(ends.values()) else "none, every resample has the same scores"
         share, resamples = scores["intervals"]["level"], scores["intervals"]["resamples"]
-        lines.append(f"{share:.0%} intervals ({resamples:,} bootstrap resamples of sentences): {', '.join(shown)}")
+        lines.append(f"{share:.0%} intervals ({resamples:,} bootstrap resamples of sentences): {shown}")
     return lines
 
 
