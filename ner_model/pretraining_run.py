@@ -166,29 +166,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     say(f"precision: {precision}")
     transformers.set_seed(flags.seed)
 
-    # text -> rows
-    parts = hold_out(paragraphs, flags.seed)
-    words = (word for p in parts[0] for word in (p.split() if isinstance(p, str) else p))
-    if flags.model == SCRATCH:
-        tokenizer = learn_wordpiece(words, flags.vocab_size, say=say)
-    else:
-        tokenizer = load_tokenizer(flags.model, (), say=say)
-    model = load_masked_lm(flags.model, tokenizer, flags, say)
-    length = subword_limit(tokenizer, model, flags.max_length, say)
-    encoded = [encode_paragraphs(tokenizer, part) for part in parts]
-    shares = (flags.masked_share, 0.15)
-    train, held_out = (
-        PackedRows(part, tokenizer, length, share, flags.seed) for part, share in zip(encoded, shares, strict=True)
-    )
-    if not len(held_out):
-        held = counted(len(parts[1]), "paragraph")
-        raise InputError(f"--seed {flags.seed}: holds out {held} without a subword; give another seed, or more text")
-    say(
-        f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {length},"
-        f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"
-        f" {len(encoded[1].ids):,} subwords"
-    )
-    say(f"model: {type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters")
+    model, tokenizer, train, held_out = load_and_pack(flags, paragraphs, say)
 
     # train
     dropouts = dropouts_of(model)
@@ -218,7 +196,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         "parameters": model.num_parameters(),
         "begun": "from random weights" if flags.model == SCRATCH else f"from {flags.model}",
         "paragraphs": len(paragraphs),
-        "subwords": len(encoded[0].ids),
+        "subwords": len(train.subwords.ids),
         "steps": trainer.state.global_step,
         "tokens": round(trainer.state.epoch * train.filled()),
         "hours": schedule.elapsed / 3600,
@@ -236,6 +214,36 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
 
     save_model(trainer, args.output_dir, write)
     say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
+
+
+def load_and_pack(flags, paragraphs, say):
+    """The model and its tokenizer, and the text as rows of subwords: those to learn from, and those held out.
+
+    Raises InputError where there is too little text for that.
+    """
+    parts = hold_out(paragraphs, flags.seed)
+    words = (word for p in parts[0] for word in (p.split() if isinstance(p, str) else p))
+    if flags.model == SCRATCH:
+        tokenizer = learn_wordpiece(words, flags.vocab_size, say=say)
+    else:
+        tokenizer = load_tokenizer(flags.model, (), say=say)
+    model = load_masked_lm(flags.model, tokenizer, flags, say)
+    length = subword_limit(tokenizer, model, flags.max_length, say)
+    encoded = [encode_paragraphs(tokenizer, part) for part in parts]
+    shares = (flags.masked_share, 0.15)
+    train, held_out = (
+        PackedRows(part, tokenizer, length, share, flags.seed) for part, share in zip(encoded, shares, strict=True)
+    )
+    if not len(held_out):
+        held = counted(len(parts[1]), "paragraph")
+        raise InputError(f"--seed {flags.seed}: holds out {held} without a subword; give another seed, or more text")
+    say(
+        f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {length},"
+        f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"
+        f" {len(encoded[1].ids):,} subwords"
+    )
+    say(f"model: {type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters")
+    return model, tokenizer, train, held_out
 
 
 def dropouts_of(model):
