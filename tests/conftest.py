@@ -2,6 +2,7 @@
 
 import os
 
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is expected to the byte is a CPU's
 os.environ["OMP_NUM_THREADS"] = "1"  # for models this small a second thread only waits
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"

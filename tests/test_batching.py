@@ -145,6 +145,8 @@ def test_buckets_hold_every_window_once_and_change_with_the_epoch():
     first = list(buckets)
     assert [len(batch) for batch in first] == [32] * 31 + [11] and len(buckets) == 32
     assert sorted(sum(first, [])) == list(range(1003))
+    longest = [lengths[batch].max() for batch in first]
+    assert longest[0] == max(longest) and longest[1:] != sorted(longest[1:])  # the greatest first, the others at random
     assert list(buckets) == first  # the order depends on seed and epoch alone
     assert list(LengthBuckets(lengths, 32, seed=2)) != first
     buckets.set_epoch(1)

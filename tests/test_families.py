@@ -49,16 +49,13 @@ def test_train_save_and_serve(encoder_dir, tmp_path):
     serve = transformers.pipeline("token-classification", model=str(tmp_path), device="cpu")
     for words, tags in zip(WORDS, ours, strict=True):
         begins = [len(" ".join(words[:k])) + (k > 0) for k in range(len(words))]
-        for strategy in ("none", "first"):
-            found = serve(words, is_split_into_words=True, ignore_labels=[], aggregation_strategy=strategy)[0]
-            key = "entity" if strategy == "none" else "entity_group"
-            first = {}
-            for entity in found:
-                word = max(k for k, begin in enumerate(begins) if begin <= entity["start"])
-                first.setdefault(word, entity[key])
-            if strategy == "none":  # the first subword of every word that the tokenizer does not delete
-                assert all(tags[word] == label for word, label in first.items())
-                assert set(range(len(words))) - set(first) <= {k for k, word in enumerate(words) if word == "\u200b"}
+        first = {}
+        for entity in serve(words, is_split_into_words=True, ignore_labels=[], aggregation_strategy="none")[0]:
+            word = max(k for k, begin in enumerate(begins) if begin <= entity["start"])
+            first.setdefault(word, entity["entity"])
+        assert all(tags[word] == label for word, label in first.items())
+        # every word that the tokenizer does not delete
+        assert set(range(len(words))) - set(first) <= {k for k, word in enumerate(words) if word == "\u200b"}
         simple = serve(" ".join(words), aggregation_strategy="simple")
         assert all(entity["entity_group"] in {"geo", "per"} for entity in simple)
 

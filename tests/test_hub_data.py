@@ -109,6 +109,11 @@ def test_what_is_wrong_is_refused_with_its_row(save, rows, inner, message):
 
 
 def test_a_data_set_that_cannot_be_loaded(save, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr("datasets.load_dataset", lambda *given: calls.append(given) or DatasetDict())
+    refusal(dataset_name="some/one", dataset_config_name="de")
+    assert calls == [("some/one", "de")]
+    monkeypatch.undo()
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     message = refusal(dataset_name="nobody/nothing")
     assert message.startswith("--dataset_name nobody/nothing: cannot be loaded (")

@@ -70,4 +70,5 @@ def test_a_token_classifier_begins_with_its_weights():
     encoder = transformers.AutoModel.from_pretrained(MINI, dtype=torch.float32).state_dict()
     assert model.dtype == torch.float32 and model.config.id2label == {0: "O", 1: "B-geo", 2: "I-geo"}
     ours = model.base_model.state_dict()
-    assert all(torch.equal(ours[name], weight) for name, weight in encoder.items() if name in ours)
+    assert ours.keys() == encoder.keys()
+    assert all(torch.equal(ours[name], weight) for name, weight in encoder.items())

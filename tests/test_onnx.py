@@ -125,6 +125,15 @@ def test_a_refused_export_leaves_what_was_there(copy, labelled, monkeypatch):
     monkeypatch.setattr(onnx_export, "MAX_F1_LOSS", -1.0)  # no change is good enough
     with pytest.raises(ExportError, match="int8 loses .* F1, more than -1.0; publish fp32"):
         export_onnx(copy, int8=True, sentences=labelled)
+    monkeypatch.setattr(onnx_export, "MAX_F1_LOSS", 0.01)
+    for after, refused in (
+        (0.85, pytest.raises(ExportError, match="loses 0.0500 F1")),
+        (0.95, contextlib.nullcontext()),
+    ):
+        scores = iter([0.9, after])
+        monkeypatch.setattr(onnx_export, "f1_of", lambda recognizer, sentences, scores=scores: next(scores))
+        with refused:
+            onnx_export._check_f1(Recognizer(str(copy), no_bf16=True), copy, labelled, str)
     with pytest.raises(InputError, match="the model does not know B-x, I-x"):
         export_onnx(copy, int8=True, sentences=sentences((["a"], ["B-x"])))
     monkeypatch.setattr(onnx_export, "MAX_DIFFERENCE", -1.0)

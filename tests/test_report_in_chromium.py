@@ -19,6 +19,9 @@ FLAGS = (
 )
 
 
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 class Browser:
     """A headless Chromium."""
 
@@ -31,7 +34,7 @@ class Browser:
     def post(self, path, body):
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self.base + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with OPENER.open(request, timeout=60) as answer:
             return json.load(answer)["value"]
 
     def open(self, path):
@@ -47,7 +50,7 @@ class Browser:
         return self.post("/se/log", {"type": kind})
 
     def quit(self):
-        urllib.request.urlopen(urllib.request.Request(self.base, method="DELETE"), timeout=60).close()
+        OPENER.open(urllib.request.Request(self.base, method="DELETE"), timeout=60).close()
 
 
 @pytest.fixture(scope="module")

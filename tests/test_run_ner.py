@@ -77,6 +77,52 @@ def assert_the_files_give_the_same_scores(directory):
             assert metrics[split][key] == value, (split, key)
 
 
+class Assembled(Exception):
+    """The trainer is there; nothing was trained."""
+
+
+def assembled(monkeypatch, *flags):
+    """The trainer of a run that ends where it would begin to train."""
+
+    def stop(trainer, **_):
+        raise Assembled(trainer)
+
+    monkeypatch.setattr("ner_model.trainer.NerTrainer.train", stop)
+    with pytest.raises(Assembled) as caught:
+        run_ner.main(list(map(str, flags)))
+    return caught.value.args[0]
+
+
+def test_the_flags_reach_the_trainer_and_it_validates_on_validation(corpus, bert_dir, tmp_path, monkeypatch):
+    flags = ["--class_weights", "balanced", "--label_smoothing_factor", 0.25, "--patience", 3]
+    common = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path]
+    trainer = assembled(monkeypatch, *common, *flags)
+    assert trainer.compute_loss_func.label_smoothing == 0.25 and trainer.compute_loss_func.weights.std() > 0.1
+    callbacks = trainer.callback_handler.callbacks
+    assert [c.early_stopping_patience for c in callbacks if hasattr(c, "early_stopping_patience")] == [3]
+    assert trainer.eval_dataset.cache_files[0]["filename"].endswith("/validation.arrow")
+    assert trainer.train_dataset.cache_files[0]["filename"].endswith("/train.arrow")
+    assert trainer.compute_metrics.decoding == "viterbi" and trainer.args.metric_for_best_model == "f1"
+    assert re.fullmatch(re.escape(corpus) + r":\d+", trainer.place_of(0))
+    heads = [assembled(monkeypatch, *common, "--seed", seed).model.classifier.weight for seed in (1, 2, 1)]
+    assert heads[0].equal(heads[2]) and not heads[0].equal(heads[1])
+
+
+def test_the_weight_of_transitions_is_chosen_on_validation(corpus, bert_dir, tmp_path, monkeypatch):
+    chosen_on = []
+
+    def choose(prediction, *rest):
+        chosen_on.append(sum(int((gold != -100).sum()) for gold, *_ in prediction.label_ids))
+        return original(prediction, *rest)
+
+    original = transitions.choose_transitions
+    monkeypatch.setattr(transitions, "choose_transitions", choose)
+    flags = ["--num_train_epochs", "1", "--disable_tqdm", "true", "--validation_fraction", "0.2"]
+    run_ner.main(["--train_file", corpus, "--model", bert_dir, "--output_dir", str(tmp_path), *flags])
+    words = json.loads((tmp_path / "metrics.json").read_text())["words"]
+    assert chosen_on == [words["validation"]] and words["validation"] != words["test"]
+
+
 def test_every_word_is_labelled_and_said_to_be(finished):
     directory, out, _ = finished
     metrics = json.loads((directory / "metrics.json").read_text())
@@ -153,6 +199,8 @@ def test_the_directory_is_a_plain_model(finished):
     assert {"report.html", "errors.csv", "split.jsonl"} <= names
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "metrics.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl", ".part"))]
+    config = json.loads((directory / "config.json").read_text())
+    assert (config["ner_words"], config["ner_max_length"], config["ner_stride"]) == ("treebank", 20, 3)
     serve = transformers.pipeline("token-classification", model=str(directory), aggregation_strategy="simple")
     found = serve("Angela Merkel visited Paris on Monday .")
     assert all(set(entity) == {"entity_group", "score", "word", "start", "end"} for entity in found)

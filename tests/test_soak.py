@@ -31,7 +31,7 @@ def test_make_train_learns_something(tmp_path):
     code, out, err = start("--output_dir", tmp_path / "run", OMP_NUM_THREADS="2")
     assert code == 0, err
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["test"]["f1"] > 0.35  # the most frequent tag per word: 0.32
+    assert metrics["test"]["f1"] > 0.8  # 0.83; the CRF: 0.79
     assert metrics["test"]["words"] == metrics["words"]["test"]
 
 
