@@ -13,6 +13,11 @@ OUTPUT = $(call PATH_FLAG,--output_dir,$(OUTPUT_DIR))
 .PHONY: help train test soak predict push audit score compare report suspects sample pretrain baselines results lint clean
 .DEFAULT_GOAL := help
 
+# a variable that nothing reads is a slip, and the target would go on without it
+UNKNOWN := $(strip $(filter-out MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS PYTHON VENV PY SHELL,\
+	$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))))
+$(if $(UNKNOWN),$(error $(UNKNOWN): no variable of this Makefile; use MODEL, TRAIN_FILE, VALIDATION_FILE, TEST_FILE, OUTPUT_DIR or ARGS))
+
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 	@echo 'variables: MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS'

@@ -138,6 +138,9 @@ def main(argv=None):
     # 2 read, 3 split
     files = {split: getattr(recipe, f"{split}_file") for split in ("train", "validation", "test")}
     if not recipe.train_file and not recipe.dataset_name:
+        for split in ("validation", "test"):
+            if files[split]:
+                raise InputError(f"--{split}_file {files[split]}: given without --train_file")
         files = bundled_corpus(files, recipe.test_fraction)
     tables = read_corpus(*files.values(), **{name: getattr(recipe, name) for name in READING}, say=say)
     audit = short_form(tables)
@@ -145,6 +148,9 @@ def main(argv=None):
 
     # 4 label
     config = read_config(recipe.model, recipe.trust_remote_code)
+    if not label_names([tables["train"]])[1:]:
+        source = recipe.dataset_name or files["train"]
+        raise InputError(f"{source}: no training word has a tag other than O, so there is nothing to learn")
     names, keep_head = label_order(label_names(tables.values()), config, say)
     if recipe.push_to_hub and "auto_map" in config:
         raise InputError(f"--push_to_hub: --model {recipe.model} brings code of its own, which is not published")

@@ -32,6 +32,12 @@ FORMATS = {
     "conll": (".conll", ".iob2", ".iob", ".bio", ".txt"),
     "jsonl": (".jsonl", ".ndjson", ".json"),
 }
+OTHER_FILES = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as CSV (UTF-8)"),
+    **dict.fromkeys((".parquet", ".arrow"), "give a data set's directory to --dataset_name, or write it as JSON lines"),
+    ".spacy": "write its documents as JSON lines, text and entities",
+    ".conllu": "give --format conll, --word_column 2 and the number of the column with the entities as --tag_column",
+}
 
 
 def read_sentences(
@@ -278,8 +284,13 @@ def _format_of(path):
     for name, suffixes in FORMATS.items():
         if suffix in suffixes:
             return name
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such file, check the path")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a directory, give the path of one file in it, or a pattern such as {path}/*.csv")
     known = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-    raise InputError(f"{path}: no format has the suffix {suffix!r}, rename the file to one of {known}")
+    advice = OTHER_FILES.get(suffix, f"say what it is with --format, or rename the file to one of {known}")
+    raise InputError(f"{path}: no format has the suffix {suffix!r}, {advice}")
 
 
 def _fractions(given, validation_fraction, test_fraction):

@@ -24,6 +24,7 @@ import pyarrow as pa
 LETTERS = {"IO": "I", "unprefixed": "", "IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BILOU": "BILU"}
 PREFIXED = re.compile(r"([BIESLU])-(\S(?:.*\S)?)")
 UNPREFIXED = re.compile(r"(?![BIESLUo0]$)(?![A-Za-z][-_.:])(\S(?:.*\S)?)")  # b-per, B_per and o are slips, not types
+SLIP = re.compile(r"\S.*[-_.:/ –][BIESLU]|[BIESLU][/ –].*\S|\(.*|\*.*")  # PER-B, B/PER, (PER*: prefixes out of place
 OUTSIDE, BEGIN, INSIDE, END, SINGLE = range(5)
 CODES = {"B": BEGIN, "I": INSIDE, "E": END, "S": SINGLE, "L": END, "U": SINGLE}
 
@@ -119,6 +120,7 @@ def detect(tags, starts):
         return None, "no tag but O"
     if not numbers:
         is_types = has_outside and any(_letter_and_type(tag, "unprefixed") for tag in counts)
+        is_types = is_types and not all(SLIP.fullmatch(tag) for tag in counts)
         what = f"{sum(counts.values()):,} tags without B- or I-, {len(counts):,} different ones"
         return ("unprefixed", what) if is_types else ("BIO", what)
     if set(numbers.split()[1::2]) == {"I-"}:
@@ -132,10 +134,16 @@ def detect(tags, starts):
     return best, f"{numbers} tags, {broken[best] or 'none'} of them out of place"
 
 
+def are_several(tag):
+    """Whether a tag is the tags of several words: `B-per I-per O`."""
+    parts = tag.split(" ")
+    return len(parts) > 1 and all(part == "O" or PREFIXED.fullmatch(part) for part in parts)
+
+
 def _letter_and_type(tag, scheme):
     """The code of a tag's letter, and its type; None for O and for what is not a tag of the scheme."""
     match = (UNPREFIXED if scheme == "unprefixed" else PREFIXED).fullmatch(tag)
-    if tag == "O" or match is None or (match.lastindex == 2 and match[1] not in LETTERS[scheme]):
+    if tag == "O" or match is None or (match.lastindex == 2 and match[1] not in LETTERS[scheme]) or are_several(tag):
         return None
     return (CODES[match[1]], match[2]) if match.lastindex == 2 else (INSIDE, match[1])
 

@@ -106,7 +106,10 @@ def _what_it_is_not(scheme):
 
 def _fix_for(tag, scheme):
     """What to write instead of an ill-formed tag."""
-    likely = re.sub(r"^([A-Za-z])[-_:.]\s*", lambda match: match[1].upper() + "-", tag.strip())
+    if schemes.are_several(tag):
+        return "give each word a row of its own, and its tag"
+    turned = re.sub(r"^(.+)[-_.:/ –]([BIESLU])$", r"\2-\1", tag.strip())
+    likely = re.sub(r"^([A-Za-z])[-_:./ –]\s*", lambda match: match[1].upper() + "-", turned)
     likely = "O" if likely in ("o", "0") else likely
     letters = schemes.LETTERS[scheme]
     if likely == "O" or (letters and re.fullmatch(rf"[{letters}]-\S(?:.*\S)?", likely)):

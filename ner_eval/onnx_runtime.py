@@ -77,7 +77,12 @@ class WordTokenizer:
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
-        settings = json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))
+        settings = {}
+        for name in ("special_tokens_map.json", "tokenizer_config.json"):  # older models have the first alone
+            path = directory / name
+            settings |= json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if not settings.get("pad_token"):
+            raise InputError(f"{directory}: its tokenizer_config.json names no pad_token; save the tokenizer again")
         for name in ("unk", "mask", "pad"):
             token = settings.get(f"{name}_token")
             token = token.get("content") if isinstance(token, dict) else token

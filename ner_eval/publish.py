@@ -265,6 +265,16 @@ class _Arguments(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {re.sub(r'hf_[A-Za-z0-9]+', '***', message)}\n")
 
 
+def _without_token(words: list[str]) -> list[str]:
+    """The words of a command line but --hub_token and its value."""
+    kept, skip = [], False
+    for word in words:
+        if not skip and not word.startswith("--hub_token="):
+            kept += [] if word == "--hub_token" else [word]
+        skip = not skip and word == "--hub_token"
+    return kept
+
+
 def _check_onnx(options):
     """The labelled sentences of --test_file, or None. Raises InputError, also for packages that are missing."""
     if options.test_file and not options.onnx_int8:
@@ -317,7 +327,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         hub_model_id = check_login(options.hub_model_id, options.hub_token)
     except PublishError as error:
-        print(f"{parser.prog}: {error}; {how_to_retry(options.model, options.hub_model_id, private)}", file=sys.stderr)
+        again = shlex.join(["python", "-m", "ner_eval.publish", *_without_token(arguments or sys.argv[1:])])
+        untouched = f"the local model in {options.model} is untouched"
+        print(f"{parser.prog}: {error}; {untouched}, to try again: {again}", file=sys.stderr)
         return 1
     try:
         _add_onnx(options, sentences)

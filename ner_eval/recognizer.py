@@ -35,7 +35,7 @@ class Labelled(NamedTuple):
 
     tags: list  # of str, one per word
     confidence: list  # of float, the probability of each tag, to six digits
-    spans: list  # of (first word, end of words, type, score): the strict reading of the tags; score is
+    spans: list  # of (first word, end of words, type, score): the tags as `Settings.reading` reads them; score is
     # `calibration.entity_confidence`, to six digits
 
 
@@ -48,6 +48,7 @@ class Settings(NamedTuple):
     max_length: int | None  # subwords in a window; None: the model's limit
     stride: int  # words of context on each side of a join
     transitions: Transitions | None  # which tag follows which
+    reading: str  # one of `span_counts.READINGS`: how tags become spans
 
 
 class Recognizer:
@@ -122,7 +123,7 @@ class Recognizer:
         rows = self.scores(sentences)
         ids = self.decode(rows, offsets)
         probabilities = np.exp(rows[np.arange(len(ids)), ids].astype(np.float64)).round(6)
-        found = find_spans(ids, offsets, self.parts)
+        found = find_spans(ids, offsets, self.parts, self.settings.reading)
         scores = entity_confidence(probabilities, found).round(6).tolist()
         spans = [[] for _ in sentences]
         sentence_of = np.searchsorted(offsets, found.begin, side="right") - 1
@@ -220,6 +221,8 @@ def read_settings(model, trust_remote_code=False):
         config.get("ner_max_length"),
         config.get("ner_stride", STRIDE),
         _transitions(model, config, names),
+        # models of other hands may have entities that begin with I- (IO, IOB1)
+        "strict" if "ner_decoding" in config else "conlleval",
     )
     for key, value, choices in (("words", settings.rule, RULES), ("decoding", settings.decoding, DECODINGS)):
         if value not in choices:

@@ -244,11 +244,12 @@ def _flatten(key, value):
 def _throughput(metrics, history):
     """Words of the training split per second of training, over all epochs; None where it is not known.
 
-    Of a resumed run only the seconds of its last part are.
+    Of a resumed run only the seconds of its last part are, and of one that learnt from copies not their words.
     """
     training, words = metrics.get("training") or {}, (metrics.get("words") or {}).get("train")
     epochs = history[-1].get("epoch") if _is_whole(history) else training.get("epochs")
-    if not (words and epochs and training.get("seconds")) or training.get("resumed_at"):
+    has_copies = "with other entities" in (training.get("way") or "")
+    if not (words and epochs and training.get("seconds")) or training.get("resumed_at") or has_copies:
         return None
     return words * epochs / training["seconds"]
 

@@ -3,11 +3,12 @@
 import importlib.metadata
 import json
 import os
+import pathlib
 import platform
 
 from ner_data.labels import flat
 from ner_data.read import data_set_name
-from ner_data.split import write_split
+from ner_data.split import SPLITS, write_split
 from ner_eval.card import write_card
 from ner_eval.report import write_report
 from ner_eval.score import table
@@ -87,6 +88,9 @@ def save_results(
     with full_disk(what, os.path.join(output_dir, UNFINISHED), getattr(trainer, "_newest", None)):
         write_split(os.path.join(output_dir, "split.jsonl"), tables)
         sentences = {}
+        for split in SPLITS:  # those of an earlier run in this directory
+            if split not in scored:
+                pathlib.Path(output_dir, f"{split}_predictions.jsonl").unlink(missing_ok=True)
         for split, part in scored.items():
             rows = zip(tables[split].to_pylist(), part.predicted, part.confidence, strict=True)
             sentences[split] = [row | {"predicted": tags, "confidence": sure} for row, tags, sure in rows]

@@ -22,10 +22,17 @@ COPIED_TO, MOST_COPIES = 4000, 5  # sentences with other entities, in place of e
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/TRIALS.md
 # what `ner_eval.score.ComputeMetrics` gives and can choose the best epoch
 FIGURES = ("f1", "precision", "recall", "macro_f1", "macro_precision", "macro_recall", "accuracy", "loss")
+SPLIT_NAMES = {"train": ("train", "data"), "validation": ("dev", "dev_file", "validation"), "test": ("test",)}
 LEAST = {  # values of flags; with lower ones `Trainer` fails, but only when it trains
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), 1),
     **dict.fromkeys(("gradient_accumulation_steps", "eval_accumulation_steps"), 1),
     **dict.fromkeys(("dataloader_num_workers", "data_seed"), 0),
+}
+USUAL_NAMES = {  # by what others call them
+    "epochs": "num_train_epochs",
+    "lr": "learning_rate",
+    "batch_size": "per_device_train_batch_size",
+    **{name: f"{split}_file" for split, names in SPLIT_NAMES.items() for name in names},
 }
 OWNED = {
     "do_train": "the recipe always trains",
@@ -118,7 +125,9 @@ def check_flags(rest, own, owned=OWNED):
         if name != flag and name in known and not _is_on(fields[name]):
             raise InputError(f"--{flag}: unknown flag; did you mean --{name} false?")
         if name not in known:
-            near = difflib.get_close_matches(flag, [*own, *known], n=1)
+            usual = [other for other in (*own, *known) if other not in owned]
+            near = [USUAL_NAMES[flag]] if flag in USUAL_NAMES else difflib.get_close_matches(flag, usual, n=1)
+            near = [other for other in near if other in usual]
             raise InputError(f"--{flag}: unknown flag" + (f"; did you mean --{near[0]}?" if near else "; see --help"))
 
 

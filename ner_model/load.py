@@ -330,6 +330,11 @@ def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
     if of_encoder:
         count = f"{len(of_encoder)} of the encoder's weights"
         raise InputError(f"--model {name}: {count} are not in its files, or of another size, such as {of_encoder[0]}")
+    if keep_head and at_random:
+        raise InputError(
+            f"--model {name}: its head is not in its files, or of another size ({at_random[0]}); give the labels of its"
+            " config.json as they were when it was trained"
+        )
     if keep_head:
         return model
     # A head of the same size but for other labels would have been loaded without a word: take the encoder only.

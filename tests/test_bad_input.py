@@ -37,7 +37,16 @@ DAMAGED_CSV = {
     "two columns of one name": ("a.csv", "Sentence #,Word,Word,Tag\n1,Ada,Ada,O\n", 1,
                                 "two columns named 'Word', rename or delete one of them"),
     "unknown separator": ("a.csv", GOOD.replace(",", "|"), 1,
-                          "no column 'Sentence #', there are 'Sentence #|Word|Tag'"),
+                          "one column where two or more are needed, 'Sentence #|Word|Tag', separate the cells by"),
+    "two columns of other names": ("a.csv", "sentence,word,Tag\n1,a,O\n", 1,
+                                   "no column 'Sentence #', there are 'sentence', 'word', 'Tag', set --sentence_column"
+                                   " 'sentence'; so with --word_column"),
+    "letters behind": ("a.csv", GOOD.replace("B-per", "PER-B"), 2,
+                       "the tag is neither O nor B- or I- and a type, 'PER-B', write 'B-PER'"),
+    "letters and slashes": ("a.csv", GOOD.replace("B-per", "B/PER"), 2,
+                            "the tag is neither O nor B- or I- and a type, 'B/PER', write 'B-PER'"),
+    "a sentence in a row": ("a.csv", "Sentence #,Word,Tag\n1,Ada sings,B-per O\n", 2,
+                            "the tag is neither O nor B- or I- and a type, 'B-per O', give each word a row of its own"),
     "too few cells": ("a.csv", GOOD + ",again\n", 4, "2 cells where the header has 3, ',again', add the missing ones"),
     "one cell": ("a.csv", GOOD + "again\n", 4, "1 cell where the header has 3, 'again', add"),
     "too many cells": ("a.csv", GOOD + ",10,000,O\n", 4,
@@ -84,7 +93,8 @@ DAMAGED_CSV = {
     "one endless line": ("a.csv", "x" * 200_000, 1, "a first line of over 100,000 bytes, give a CSV file"),
     "not gzip": ("a.csv.gz", GOOD, None, "the gzip data is damaged or cut short (Not a gzipped file"),
     "gzip cut short": ("a.csv.gz", gzip.compress(GOOD.encode())[:-12], None, "the gzip data is damaged or cut short"),
-    "unknown suffix": ("a.xlsx", "PK", None, "no format has the suffix '.xlsx', rename the file to one of .csv, .tsv"),
+    "a sheet": ("a.xlsx", "PK", None, "no format has the suffix '.xlsx', save the sheet as CSV (UTF-8)"),
+    "unknown suffix": ("a.xyz", "PK", None, "no format has the suffix '.xyz', say what it is with --format, or rename"),
 }  # fmt: skip
 
 DAMAGED_CONLL = {

@@ -159,6 +159,18 @@ def test_label_maps_that_contradict_each_other():
         label_order(NAMES, config)
 
 
+def test_a_head_that_is_not_there_or_of_another_size_is_refused(bert_dir, tmp_path):
+    tokenizer = load_tokenizer(bert_dir, [])
+    model = load_model(bert_dir, tokenizer, ["O", "B-a", "I-a", "B-b", "I-b"], False)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="its head is not in its files, or of another size .classifier"):
+        load_model(str(tmp_path), tokenizer, ["O", "B-a", "I-a"], True)
+    model.base_model.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="its head is not in its files, or of another size .classifier"):
+        load_model(str(tmp_path), tokenizer, ["O", "B-a", "I-a", "B-b", "I-b"], True)
+
+
 def test_a_head_whose_labels_are_not_bio_is_replaced():
     known = ["O", "B-per", "I-per", "E-per", "S-per"]
     config = {

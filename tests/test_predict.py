@@ -145,8 +145,8 @@ def test_offsets_are_exact_on_1000_random_texts(ner, texts):
             assert 0 < span["score"] <= 1 and span["type"] in ("geo", "per")
 
 
-def test_spans_are_those_of_the_tags(ner):
-    found = ner(TEXT)
+def test_spans_are_those_of_the_tags(bert_dir, tmp_path):
+    found = Recognizer(save_classifier(bert_dir, tmp_path, ner_words="treebank", ner_decoding="argmax"))(TEXT)
     words = words_of(TEXT, "treebank")
     spans, begin = [], None
     for place, tag in enumerate([*found["tags"], "O"]):
@@ -155,6 +155,19 @@ def test_spans_are_those_of_the_tags(ner):
             begin = None
         begin = place if tag.startswith("B-") else begin
     assert [(span["start"], span["end"], span["type"]) for span in found["spans"]] == spans != []
+
+
+def test_entities_of_models_of_other_hands_may_begin_with_i(bert_dir, tmp_path):
+    """IO and IOB1, as many models on the Hub have it: no `ner_decoding` in their configuration."""
+    ner = Recognizer(save_classifier(bert_dir, tmp_path))
+    names = ner.settings.names
+    rows = np.full((4, len(names)), -9.0, np.float32)
+    for word, name in enumerate(["I-per", "I-per", "O", "I-geo"]):
+        rows[word, names.index(name)] = 0.0
+    ner.scores = lambda sentences: rows
+    assert [span[:3] for span in ner.label([["a", "b", "c", "d"]]).spans[0]] == [(0, 2, "per"), (3, 4, "geo")]
+    ner.settings = ner.settings._replace(reading="strict")
+    assert ner.label([["a", "b", "c", "d"]]).spans == [[]]
 
 
 def test_the_score_is_the_product_of_the_word_probabilities(ner):
@@ -199,8 +212,8 @@ def test_words_get_the_labels_of_the_model_itself(saved):
 def test_settings_come_from_the_config(bert_dir, saved, tmp_path):
     stored = {"ner_words": "plain", "ner_decoding": "viterbi", "ner_max_length": 20, "ner_stride": 3}
     directory = save_classifier(bert_dir, tmp_path, **stored)
-    assert read_settings(directory)[1:] == ("plain", "viterbi", 20, 3, None)
-    assert read_settings(saved)[1:] == ("treebank", "argmax", None, 16, None)
+    assert read_settings(directory)[1:] == ("plain", "viterbi", 20, 3, None, "strict")
+    assert read_settings(saved)[1:] == ("treebank", "argmax", None, 16, None, "conlleval")
     found = Recognizer(directory)
     assert found.max_length == 20
     tags = found(TEXT * 20)["tags"]

@@ -544,3 +544,12 @@ def test_the_cards_code_gets_the_address_and_nothing_else_changes(tmp_path):
     ]
     assert len(before) == len(after)
     assert address_card("# A card of another hand\n", "me/x") == "# A card of another hand\n"
+
+
+def test_after_a_failed_login_the_whole_command_is_told_without_the_token(hub, model, capfd):
+    hub.fail("whoami", 500)
+    words = ["--model", str(model), "--hub_model_id", "me/x", "--onnx_int8", "--hub_token", "hf_secret"]
+    assert publishing.main(words) == 1
+    errors = capfd.readouterr().err
+    assert errors.strip().endswith(f"--model {shlex.quote(str(model))} --hub_model_id me/x --onnx_int8")
+    assert "hf_secret" not in errors and publishing._without_token(["--hub_token=a", "b"]) == ["b"]

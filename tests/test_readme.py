@@ -56,7 +56,10 @@ def test_the_readmes_rows_can_be_read(tmp_path):
     [
         ([], "--model mini"),
         (["MODEL=bert-base-cased", "TRAIN_FILE=words.csv"], "--model bert-base-cased --train_file words.csv"),
-        (["VALIDATION_FILE=v.csv", "TEST_FILE=t.csv"], "--model mini --validation_file v.csv --test_file t.csv"),
+        (
+            ["TRAIN_FILE=a.csv", "VALIDATION_FILE=v.csv", "TEST_FILE=t.csv"],
+            "--model mini --train_file a.csv --validation_file v.csv --test_file t.csv",
+        ),
         (["OUTPUT_DIR=o", "ARGS=--seed 1"], "--model mini --output_dir o --seed 1"),
     ],
 )
@@ -72,3 +75,13 @@ def test_make_leaves_patterns_of_files_to_the_recipe():
 
 def test_ci_runs_the_readmes_test_command():
     assert "make test" in (ROOT / ".ci" / "run").read_text() and "\nmake test " in README
+
+
+def test_a_variable_that_the_makefile_does_not_read_is_refused():
+    run = subprocess.run(["make", "-C", str(ROOT), "-n", "train", "TRAIN=a.csv"], capture_output=True, text=True)
+    assert run.returncode == 2 and "TRAIN: no variable of this Makefile; use MODEL, TRAIN_FILE," in run.stderr
+
+
+def test_pretraining_from_random_weights_names_no_model():
+    command = make("-n", "-o", ".venv/.run", "pretrain", "OUTPUT_DIR=o", "ARGS=--text a.txt")
+    assert "--model" not in command and "--output_dir 'o' --text a.txt" in command

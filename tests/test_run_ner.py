@@ -339,6 +339,8 @@ def test_without_a_login_nothing_is_trained_and_nothing_created(corpus, bert_dir
 
 WRONG = {
     "unknown flag": (["--learning_rat", "1"], "--learning_rat: unknown flag; did you mean --learning_rate?"),
+    "the name that others have for it": (["--lr", "1"], "--lr: unknown flag; did you mean --learning_rate?"),
+    "nearest to a flag that is owned": (["--do_trains", "1"], "--do_trains: unknown flag; see --help"),
     "word without a flag": (["train.csv"], "'train.csv': no flag takes this value"),
     "owned flag": (["--label_names", "x"], "--label_names: owned by the recipe"),
     "a batch size that is looked for": (["--auto_find_batch_size", "true"], "(out of memory ends the run, and says wh"),
@@ -374,6 +376,19 @@ WRONG = {
     "nothing to resume": (["--resume_from_checkpoint", "true", "--output_dir", "./none"], "no checkpoint to go on"),
     "no checkpoint": (["--resume_from_checkpoint", "./none"], "./none: no checkpoint there"),
 }
+
+
+def test_validation_sentences_are_not_for_the_bundled_corpus():
+    with pytest.raises(InputError, match="^--validation_file v.csv: given without --train_file$"):
+        run_ner.main(["--validation_file", "v.csv"])
+
+
+def test_a_corpus_without_entities_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("Sentence #,Word,Tag\n" + "".join(f"{k},w{k},O\n" for k in range(30)))
+    with pytest.raises(
+        InputError, match="a.csv: no training word has a tag other than O, so there is nothing to learn"
+    ):
+        run_ner.main(["--train_file", str(tmp_path / "a.csv")])
 
 
 @pytest.mark.parametrize("case", WRONG)

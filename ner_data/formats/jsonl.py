@@ -35,6 +35,7 @@ from ner_data.text_file import counted, read_text, shown
 TOKENS, TAGS = ("tokens", "words"), ("ner_tags", "tags", "labels")
 SPANS = ("entities", "spans", "ents", "labels", "label")
 LAYOUTS = "`tokens` and `ner_tags`, `text` and `entities`, or `tokenized_text` and `ner`"
+ONE_PER_LINE = "write one JSON object per line (of an array: jq -c '.[]' a.json > a.jsonl)"
 AT_ONCE = 4096  # sentences
 
 
@@ -122,9 +123,9 @@ def _parse(place, text):
     except (ValueError, RecursionError) as error:
         what = getattr(error, "msg", "nested too deep")
         value = shown(text.decode().strip())
-        raise InputError(f"{place}: not JSON ({what}), {value}, write one JSON object per line") from None
+        raise InputError(f"{place}: not JSON ({what}), {value}, {ONE_PER_LINE}") from None
     if not isinstance(record, dict):
-        raise InputError(f"{place}: not a JSON object, {shown(record)}, write one JSON object per line")
+        raise InputError(f"{place}: not a JSON object, {shown(record)}, {ONE_PER_LINE}")
     return record
 
 

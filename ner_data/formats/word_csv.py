@@ -221,6 +221,9 @@ def _check_header(place, names, columns):
     for flag in ("--tag_column", "--sentence_column", "--group_column"):
         if flags.get(flag) == columns.word:
             raise InputError(f"{flag} {columns.word}: the same as --word_column, name two different columns")
+    if len(names) == 1 and not {columns.word, columns.tag} & set(names):
+        fix = "separate the cells by comma, semicolon or tab"
+        raise InputError(f"{place}: one column where two or more are needed, {shown(names[0])}, {fix}")
     for flag, name in flags.items():
         if name in names:
             continue
@@ -230,6 +233,8 @@ def _check_header(place, names, columns):
             continue
         found = ", ".join(shown(other, 40) for other in names[:12]) + ", ..." * (len(names) > 12)
         fix = f"set {flag} {shown(nearest)}" if nearest else f"name it with {flag}, or add a header line"
+        others = [other for other, column in flags.items() if column not in names and other != flag]
+        fix += f"; so with {', '.join(others)}" * bool(others)
         raise InputError(f"{place}: no column {shown(name)}, there are {found}, {fix}")
     return columns.sentence in names
 
