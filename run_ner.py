@@ -138,9 +138,6 @@ def main(argv=None):
     # 2 read, 3 split
     files = {split: getattr(recipe, f"{split}_file") for split in ("train", "validation", "test")}
     if not recipe.train_file and not recipe.dataset_name:
-        for split in ("validation", "test"):
-            if files[split]:
-                raise InputError(f"--{split}_file {files[split]}: given without --train_file")
         files = bundled_corpus(files, recipe.test_fraction)
     tables = read_corpus(*files.values(), **{name: getattr(recipe, name) for name in READING}, say=say)
     audit = short_form(tables)

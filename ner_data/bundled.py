@@ -2,6 +2,8 @@
 
 import os
 
+from ner_data import InputError
+
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 MINI = "mini"
 FILES = {"train": "sample.csv", "validation": "sample_validation.csv", "test": "sample_test.csv"}
@@ -12,18 +14,20 @@ def bundled_corpus(given, test_fraction):
     their names do not occur in training.
 
     Args:
-        given: path or None by split; a given one stays.
+        given: path or None by split: what was asked for; this corpus is for those who give none.
         test_fraction: with 0 there is no test file.
 
     Returns:
-        Paths by split, relative to the working directory where that is shorter.
+        Paths by split, None for no test file; relative to the working directory where that is shorter.
+
+    Raises:
+        InputError: there is a file for validation or for the test, and none to train on.
     """
-    files = dict(given)
-    for split, name in FILES.items():
-        if files[split] is None and (split != "test" or test_fraction > 0):
-            path = os.path.join(FOLDER, name)
-            files[split] = min(path, os.path.relpath(path), key=len)
-    return files
+    for split, path in given.items():
+        if path is not None:
+            raise InputError(f"--{split}_file {path}: given without --train_file")
+    paths = {split: os.path.join(FOLDER, name) for split, name in FILES.items() if split != "test" or test_fraction > 0}
+    return dict(given) | {split: min(path, os.path.relpath(path), key=len) for split, path in paths.items()}
 
 
 def model_path(name):

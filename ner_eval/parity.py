@@ -64,7 +64,7 @@ def check_parity(directory, sentence_table, names, sentences=SENTENCES, trust_re
     splits = [[text[a:b] for a, b in words_of(text, exact.settings.rule)] for text in texts]
     whole = np.array([words == split for words, split in zip(tokens, splits, strict=True)])
     found = {
-        "ours": _spans_of(served_ids, offsets, names, tokens),
+        "ours": _spans_of(served_ids, offsets, names, tokens, served.settings.reading),
         "ours_text": [{(s["start"], s["end"], s["type"]) for s in one["spans"]} for one in served(texts)],
         "pipeline": [_served_spans(serve, words, names) for words in tokens],
         "pipeline_text": [_served_spans(serve, text, names) for text in texts],
@@ -201,10 +201,10 @@ def _subwords(tokenizer, words):
     return len(tokenizer(words, is_split_into_words=True, truncation=False, verbose=False)["input_ids"])
 
 
-def _spans_of(ids, offsets, names, tokens):
+def _spans_of(ids, offsets, names, tokens, reading="strict"):
     """Label ids of words -> {(start, end, type)} per sentence, in characters of the words joined by single spaces."""
     parts = label_parts(names)
-    found = find_spans(ids, offsets, parts)
+    found = find_spans(ids, offsets, parts, reading)
     spans = [set() for _ in tokens]
     begins = [np.concatenate(([0], np.cumsum([len(word) + 1 for word in words]))) for words in tokens]
     sentence_of = np.searchsorted(offsets, found.begin, side="right") - 1

@@ -171,7 +171,7 @@ def test_the_split_is_that_of_the_recipe(tmp_path, monkeypatch):
     for flags in (
         [],
         ["--train_file", "a.csv", "--seed", "7", "--repair", "--tag_scheme", "BIOES"],
-        ["--test_fraction", "0", "--validation_file", "b.csv"],
+        ["--test_fraction", "0", "--train_file", "a.csv", "--validation_file", "b.csv"],
         ["--dataset_name", "me/words"],
     ):
         with pytest.raises(run_ner.InputError):
