@@ -125,13 +125,11 @@ def write_card(
     """
     directory = Path(directory)
     split = "test" if metrics.get("test") else "validation"
-    scores = metrics.get(split)
-    if not scores:
+    if not (scores := metrics.get(split)):
         raise ValueError("a model card needs scores: metrics has neither 'test' nor 'validation'")
     base_model = base_model if _is_hub_name(base_model) else None
     dataset = dataset_name or metrics.get("dataset") or ""
     dataset = (_line(dataset) if metrics.get("files") == {} else _base_name(dataset)) or "unnamed data set"
-    config = metrics.get("dataset_config")
     per_type = scores.get("per_type") or {}
 
     data = ModelCardData(
@@ -142,10 +140,10 @@ def write_card(
         metrics=list(METRICS),
         widget=[{"text": text} for text in WIDGET],
         model_name=_line(model_name),
-        eval_results=_eval_results(scores, per_type, dataset, config, split),
+        eval_results=_eval_results(scores, per_type, dataset, metrics.get("dataset_config"), split),
     )
     title, address = _text(model_name), hub_model_id or directory.resolve().name
-    named = f"{dataset}, {_line(config)}" if config else dataset
+    named = ", ".join(filter(None, (dataset, _line(metrics.get("dataset_config") or ""))))
     parts = _parts(metrics, split, _settings(directory), base_model, named)
     body = BODY.format(title=title, call=CALL, address=_literal(address), split=split, **parts)
     path = directory / "README.md"

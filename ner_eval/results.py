@@ -75,15 +75,7 @@ def save_results(
         "validation": scored["validation"].scores,
         "test": scored["test"].scores if "test" in scored else None,
     }
-    for split, part in scored.items():
-        chosen = ["the epoch"] * chooses + ["the decoding"] * (part.scores.get("decoding") != "argmax")
-        chosen = " and ".join(chosen) or "nothing"
-        used = "used once, by the chosen model" if chooses else "used once, after training"
-        note = f"it chose {chosen}" if split == "validation" else used
-        say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
-    if "test" not in scored:
-        flatter = "" if chosen == "nothing" else ", so its figures flatter"
-        say(f"\nno test split: validation chose {chosen} and judges the model too{flatter}")
+    _say_scores(scored, chooses, say)
     what = f"the results in {output_dir} (the model is saved there, the scores are printed above)"
     with full_disk(what, os.path.join(output_dir, UNFINISHED), getattr(trainer, "_newest", None)):
         write_split(os.path.join(output_dir, "split.jsonl"), tables)
@@ -107,6 +99,19 @@ def save_results(
         )
         _write(os.path.join(output_dir, "metrics.json"), [json.dumps(metrics, indent=1, ensure_ascii=False)])
     say(f"\nsaved in {output_dir}: model, tokenizer, README.md, metrics.json, predictions, report.html")
+
+
+def _say_scores(scored, chooses, say):
+    """The tables of scores. chooses: whether the epoch was chosen on validation."""
+    for split, part in scored.items():
+        chosen = ["the epoch"] * chooses + ["the decoding"] * (part.scores.get("decoding") != "argmax")
+        chosen = " and ".join(chosen) or "nothing"
+        used = "used once, by the chosen model" if chooses else "used once, after training"
+        note = f"it chose {chosen}" if split == "validation" else used
+        say(f"\n{split}, strict entity scores ({note})\n{table(part.scores)}")
+    if "test" not in scored:
+        flatter = "" if chosen == "nothing" else ", so its figures flatter"
+        say(f"\nno test split: validation chose {chosen} and judges the model too{flatter}")
 
 
 def _write(path, lines):
