@@ -77,7 +77,8 @@ def main(argv=None):
         ranks.append(len(found))
     print(f"{len(places)} errors planted in {entities:,} entities, {len(suspects)} suspects")
     print("| first suspects | planted errors found | share | by chance |\n|---:|---:|---:|---:|")
-    for length in (len(places) // 2, len(places), 2 * len(places), len(suspects)):
+    lengths = {min(length, len(suspects)) for length in (len(places) // 2, len(places), 2 * len(places), len(suspects))}
+    for length in sorted(lengths):
         hits = ranks[min(length, len(ranks)) - 1] if ranks else 0
         print(f"| {length} | {hits} | {hits / len(places):.3f} | {min(1, length / entities):.3f} |")
     return 0
