@@ -114,4 +114,6 @@ def _fix_for(tag, scheme):
     letters = schemes.LETTERS[scheme]
     if likely == "O" or (letters and re.fullmatch(rf"[{letters}]-\S(?:.*\S)?", likely)):
         return f"write {shown(likely)}"
-    return f"write O, or {letters[0]}- and the type, such as {letters[0]}-per" if letters else "write O or the type"
+    if not letters:
+        return "write O or the type"
+    return f"write O, or {letters[0]}- and the type, such as {letters[0]}-per; types alone: --tag_scheme unprefixed"

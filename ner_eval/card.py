@@ -252,7 +252,7 @@ def _types(labels: list[str] | None, per_type: dict) -> list[str]:
 
 def _resampled(scores: dict) -> str:
     intervals = scores.get("intervals") or {}
-    if not intervals:
+    if not any(intervals.get(key) for key in ("f1", "macro_f1", "per_type")):
         return ""
     draws = f" ({intervals['resamples']:,} resamples)" if intervals.get("resamples") else ""
     return f" In brackets: {_level(scores)} intervals of the bootstrap over sentences{draws}."

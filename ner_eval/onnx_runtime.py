@@ -80,7 +80,8 @@ class WordTokenizer:
         settings = {}
         for name in ("special_tokens_map.json", "tokenizer_config.json"):  # older models have the first alone
             path = directory / name
-            settings |= json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            settings |= {key: value for key, value in stored.items() if value is not None}
         if not settings.get("pad_token"):
             raise InputError(f"{directory}: its tokenizer_config.json names no pad_token; save the tokenizer again")
         for name in ("unk", "mask", "pad"):
@@ -120,7 +121,7 @@ def _download(name):
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[*NEEDED]))
+        return Path(snapshot_download(name, allow_patterns=[*NEEDED, "special_tokens_map.json"]))
     except Exception as error:  # see ner_model.load.load_tokenizer
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--model {name}: cannot be fetched ({type(error).__name__}: {reason})") from None

@@ -6,6 +6,7 @@ import dataclasses
 import glob
 import os
 import shutil
+import socket
 import tempfile
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from ner_data import InputError
 from ner_data.split import SPLITS
 from ner_data.windows import encode_to_file
 
-PREFIX = "run_ner-windows-"  # of the directories
+PREFIX = f"run_ner-windows-{socket.gethostname()}-"  # of the directories: some file systems lock for one machine alone
 
 
 def encode_once(tables, tokenizer, names, max_length, stride, say=print):
@@ -71,7 +72,7 @@ def remove_left_over(say):
 
     Where directories cannot be locked (network file systems, Windows), what a killed run has left stays.
     """
-    for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), PREFIX + "*")):
+    for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), glob.escape(PREFIX) + "*")):
         with contextlib.suppress(OSError, ImportError):
             directory = os.open(folder, os.O_RDONLY)
             try:

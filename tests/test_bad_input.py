@@ -41,9 +41,9 @@ DAMAGED_CSV = {
     "two columns of other names": ("a.csv", "sentence,word,Tag\n1,a,O\n", 1,
                                    "no column 'Sentence #', there are 'sentence', 'word', 'Tag', set --sentence_column"
                                    " 'sentence'; so with --word_column"),
-    "letters behind": ("a.csv", GOOD.replace("B-per", "PER-B"), 2,
+    "letters behind": ("a.csv", GOOD.replace("B-per", "PER-B") + ",x,PER-I\n", 2,
                        "the tag is neither O nor B- or I- and a type, 'PER-B', write 'B-PER'"),
-    "letters and slashes": ("a.csv", GOOD.replace("B-per", "B/PER"), 2,
+    "letters and slashes": ("a.csv", GOOD.replace("B-per", "B/PER") + ",x,I/PER\n", 2,
                             "the tag is neither O nor B- or I- and a type, 'B/PER', write 'B-PER'"),
     "a sentence in a row": ("a.csv", "Sentence #,Word,Tag\n1,Ada sings,B-per O\n", 2,
                             "the tag is neither O nor B- or I- and a type, 'B-per O', give each word a row of its own"),

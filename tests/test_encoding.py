@@ -10,7 +10,7 @@ from test_windows import MERKEL, NAMES, sentences
 
 from ner_data import InputError
 from ner_data.windows import encode
-from ner_model.encoding import encode_once
+from ner_model.encoding import PREFIX, encode_once
 from ner_model.load import load_tokenizer
 
 
@@ -50,12 +50,12 @@ sys.stdin.read()
 
 def test_what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not(bert_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    theirs = [tmp_path / name for name in ("run_ner-windows-file", "run_ner-main/train.arrow")]
-    theirs += [tmp_path / "run_ner-windows-x" / name for name in ("train.arrow", "more/test.arrow")]
+    theirs = [tmp_path / name for name in (f"{PREFIX}file", "run_ner-main/train.arrow")]
+    theirs += [tmp_path / f"{PREFIX}x" / name for name in ("train.arrow", "more/test.arrow")]
     for path in theirs:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("not of a run")
-    (tmp_path / "run_ner-windows-empty").mkdir()  # of a run that has not locked it yet
+    (tmp_path / f"{PREFIX}empty").mkdir()  # of a run that has not locked it yet
     run = subprocess.Popen(
         [sys.executable, "-c", LIVING],
         stdin=subprocess.PIPE,
@@ -74,4 +74,4 @@ def test_what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not(ber
     encode_once(tables, load_tokenizer(bert_dir, []), NAMES, 16, 2, said.append)
     assert said == [f"removed {folder}: 1.2 MB of encoded windows that a killed run left there"]
     assert not os.path.exists(folder)
-    assert (tmp_path / "run_ner-windows-empty").is_dir() and all(path.is_file() for path in theirs)
+    assert (tmp_path / f"{PREFIX}empty").is_dir() and all(path.is_file() for path in theirs)

@@ -100,6 +100,10 @@ BESIDE = {"text": "Ada sings", "tokens": ["Ada", "sings"], "tags": ["B-per", "O"
         BESIDE | {"spans": [{"start": 0, "end": 3, "type": "per", "text": "Ada", "score": 0.9}]},
         {"text": "Ada sings", "words": ["Ada", "sings"], "labels": ["B-per", "O"], "spans": []},
         {"text": "Ada sings", "entities": [], "tokenized_text": ["Ada", "sings"], "ner": [[0, 0, "per"]]},
+        BESIDE | {"label": "news"},
+        {**BESIDE, "ner_tags": ["B-per", "O"], "entities": [{"name": "Ada", "type": "per"}]},
+        {**BESIDE, "tags": ["NNP", "VBZ"], "entities": [[0, 3, "per"]]},
+        {**BESIDE, "tags": [3, 0], "entities": [[0, 3, "per"]]},
         {"text": "Ada sings", "tokens": [{"text": "Ada"}, {"text": "x"}], "tags": ["a", "b"], "spans": [[0, 3, "per"]]},
     ],
 )
@@ -129,6 +133,13 @@ def test_annotations_are_read_beside_an_empty_field_or_one_that_says_the_same(tm
 def test_annotations_that_contradict_each_other_are_refused(tmp_path, record, message):
     with pytest.raises(InputError, match=message):
         read(tmp_path, record)
+
+
+def test_words_that_are_not_those_of_the_text_are_not_compared(tmp_path):
+    words = ["saw", "-LRB-", "Paris", "-RRB-", "and", "Paris"]
+    record = {"text": "saw (Paris) and Paris", "tokens": words, "ner_tags": ["O", "O", "B-geo", "O", "O", "O"]}
+    ((row,), _) = read(tmp_path, record | {"entities": [[5, 10, "geo"]]})
+    assert row["tags"] == record["ner_tags"]
 
 
 @pytest.mark.parametrize("name", ["Le Monde\u00a02020", "報告\u3000一", "می\u200cخواهم", 7])

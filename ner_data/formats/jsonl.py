@@ -28,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from ner_data import InputError
+from ner_data.schemes import PREFIXED
 from ner_data.sentences import Words
 from ner_data.spans import lay_spans, words_in
 from ner_data.text_file import counted, read_text, shown
@@ -136,10 +137,10 @@ def _read_record(place, record, names):
     spans_key = _spans_key(place, record)
     has_text, has_words = "text" in record and spans_key, "tokenized_text" in record and "ner" in record
     if (tokens_key and tags_key) and (
-        not has_text or tags_key == "ner_tags" or _are_tagged(record[tokens_key], record[tags_key])
+        not has_text or tags_key == "ner_tags" or _are_tagged(record[tokens_key], record[tags_key], names)
     ):
         tokens, tags, faults = _read_tags(place, record, tokens_key, tags_key, names)
-        if has_text and record[spans_key]:
+        if has_text:
             _check_agreement(place, record, tokens, tags, tags_key, spans_key)
         return tokens, tags, faults
     if has_text and has_words and record[spans_key] and record["ner"]:
@@ -175,22 +176,34 @@ def _spans_key(place, record):
     return next(iter(full + lists + keys), None)
 
 
-def _are_tagged(tokens, tags):
-    """Whether these are words and a tag for each, and not tokens and tags of another kind, as Prodigy's."""
+def _are_tagged(tokens, tags, names):
+    """Whether these are words and an entity tag for each, and not tokens and tags of another kind, as Prodigy's."""
     both = isinstance(tokens, list) and isinstance(tags, list) and len(tokens) == len(tags)
-    return both and set(map(type, tokens)) <= {str} and set(map(type, tags)) in ({str}, {int})
+    if not both or not set(map(type, tokens)) <= {str}:
+        return False
+    if set(map(type, tags)) == {int}:
+        return names is not None
+    return all(type(tag) is str and (tag == "O" or PREFIXED.fullmatch(tag)) for tag in tags)
 
 
 def _check_agreement(place, record, tokens, tags, tags_key, spans_key):
-    """Raise InputError where the spans of a text say an entity that the tags of its words do not say. (A prediction may
-    have tags that are in no span: those that BIO does not allow.)"""
-    text, words, end = str(record["text"]), [], 0
+    """Raise InputError where the spans of a text say an entity that the tags of its words do not say.
+
+    A prediction may have tags that are in no span: those that BIO does not allow. Without spans, or with words that are
+    not those of the text, nobody knows.
+    """
+    text, words, end = record["text"], [], 0
+    try:
+        spans = _spans(place, record[spans_key])
+    except InputError:  # a field of another kind
+        return
     for token in tokens:
-        start = max(text.find(token, end), end)
+        start = text.find(token, end) if isinstance(text, str) else -1
+        if start < 0:
+            return
         end = start + len(token)
         words.append((start, end))
-    laid, _ = lay_spans(words, len(text), _spans(place, record[spans_key]))
-    for tag, other in zip(tags, laid, strict=True):
+    for tag, other in zip(tags, lay_spans(words, len(text), spans)[0], strict=True):
         if other != "O" and (tag == "O" or not tag.endswith(other[2:])):
             both = f"`{tags_key}` and `{spans_key}` do not say the same, {shown(tag)} and {shown(other)}"
             raise InputError(f"{place}: {both}, leave one of them out")

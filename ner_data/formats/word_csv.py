@@ -224,13 +224,13 @@ def _check_header(place, names, columns):
     if len(names) == 1 and not {columns.word, columns.tag} & set(names):
         fix = "separate the cells by comma, semicolon or tab"
         raise InputError(f"{place}: one column where two or more are needed, {shown(names[0])}, {fix}")
+    rest = [other for other in names if other not in columns]
+    if columns.sentence == Columns().sentence and not _nearest(columns.sentence, rest):
+        del flags["--sentence_column"]  # blank lines separate the sentences, if it is not there
     for flag, name in flags.items():
         if name in names:
             continue
-        rest = [other for other in names if other not in columns]
         nearest = _nearest(name, rest)
-        if flag == "--sentence_column" and name == Columns().sentence and not nearest:
-            continue
         found = ", ".join(shown(other, 40) for other in names[:12]) + ", ..." * (len(names) > 12)
         fix = f"set {flag} {shown(nearest)}" if nearest else f"name it with {flag}, or add a header line"
         others = [other for other, column in flags.items() if column not in names and other != flag]
