@@ -45,8 +45,7 @@ def save_results(
         names: label names.
         model: what was fine-tuned, as given to `--model`.
         hub_model_id: the address for the model card, or None.
-        dataset: the data set's name, or the training file.
-        dataset_config: the data set's configuration, or None.
+        dataset, dataset_config: the data set's name and configuration, or the training file and None.
         files: path by split; None where a split was split off the training file.
         seed: int.
         audit: facts about the corpus, a list of lines.
