@@ -235,6 +235,10 @@ def how_to_retry(directory: str | Path, hub_model_id: str, private: bool) -> str
     """A clause for a message about a push that did not come to its end: where the model is, and the command."""
     command = ["python", "-m", "ner_eval.publish", "--model", str(directory), "--hub_model_id", hub_model_id]
     command += [] if private else ["--no_hub_private_repo"]
+    return _untouched(directory, command)
+
+
+def _untouched(directory: str | Path, command: list[str]) -> str:
     return f"the local model in {directory} is untouched, to try again: {shlex.join(command)}"
 
 
@@ -327,9 +331,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         hub_model_id = check_login(options.hub_model_id, options.hub_token)
     except PublishError as error:
-        again = shlex.join(["python", "-m", "ner_eval.publish", *_without_token(arguments or sys.argv[1:])])
-        untouched = f"the local model in {options.model} is untouched"
-        print(f"{parser.prog}: {error}; {untouched}, to try again: {again}", file=sys.stderr)
+        command = [*parser.prog.split(), *_without_token(arguments or sys.argv[1:])]
+        print(f"{parser.prog}: {error}; {_untouched(options.model, command)}", file=sys.stderr)
         return 1
     try:
         _add_onnx(options, sentences)

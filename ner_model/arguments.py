@@ -22,7 +22,6 @@ COPIED_TO, MOST_COPIES = 4000, 5  # sentences with other entities, in place of e
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/TRIALS.md
 # what `ner_eval.score.ComputeMetrics` gives and can choose the best epoch
 FIGURES = ("f1", "precision", "recall", "macro_f1", "macro_precision", "macro_recall", "accuracy", "loss")
-SPLIT_NAMES = {"train": ("train", "data"), "validation": ("dev", "dev_file", "validation"), "test": ("test",)}
 LEAST = {  # values of flags; with lower ones `Trainer` fails, but only when it trains
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), 1),
     **dict.fromkeys(("gradient_accumulation_steps", "eval_accumulation_steps"), 1),
@@ -32,7 +31,9 @@ USUAL_NAMES = {  # by what others call them
     "epochs": "num_train_epochs",
     "lr": "learning_rate",
     "batch_size": "per_device_train_batch_size",
-    **{name: f"{split}_file" for split, names in SPLIT_NAMES.items() for name in names},
+    **dict.fromkeys(("train", "data"), "train_file"),
+    **dict.fromkeys(("dev", "dev_file", "validation"), "validation_file"),
+    "test": "test_file",
 }
 OWNED = {
     "do_train": "the recipe always trains",
