@@ -9,6 +9,7 @@ PATH_FLAG = $(if $(2),$(1) '$(patsubst ~/%,$(HOME)/%,$(2))')
 FILES = $(call PATH_FLAG,--train_file,$(TRAIN_FILE)) $(call PATH_FLAG,--validation_file,$(VALIDATION_FILE)) \
 	$(call PATH_FLAG,--test_file,$(TEST_FILE))
 OUTPUT = $(call PATH_FLAG,--output_dir,$(OUTPUT_DIR))
+THE_MODEL = $(call PATH_FLAG,--model,$(MODEL))
 
 .PHONY: help train test soak predict push audit score compare report suspects sample pretrain baselines results lint clean
 .DEFAULT_GOAL := help
@@ -19,11 +20,11 @@ UNKNOWN := $(strip $(filter-out MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPU
 $(if $(UNKNOWN),$(error $(UNKNOWN): no variable of this Makefile; use MODEL, TRAIN_FILE, VALIDATION_FILE, TEST_FILE, OUTPUT_DIR or ARGS))
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'variables: MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS'
 
 train: $(VENV)/.run ## fine-tune, evaluate and save; without variables: the bundled corpus and encoder
-	$(PY) run_ner.py --model $(MODEL) $(FILES) $(OUTPUT) $(ARGS)
+	$(PY) run_ner.py $(THE_MODEL) $(FILES) $(OUTPUT) $(ARGS)
 
 test: $(VENV)/.tests ## run the tests (a few minutes, no network)
 	$(PY) -m pytest -q -rs -n 2 --dist loadfile $(ARGS)
@@ -32,10 +33,10 @@ soak: $(VENV)/.tests ## run the longer tests
 	$(PY) -m pytest -q -m soak $(ARGS)
 
 predict: $(VENV)/.run ## tag a file: make predict MODEL=runs/... ARGS="text.txt --output tagged.jsonl"
-	$(PY) -m ner_eval.predict --model $(MODEL) $(ARGS)
+	$(PY) -m ner_eval.predict $(THE_MODEL) $(ARGS)
 
 push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_model_id me/my-ner"
-	$(PY) -m ner_eval.publish --model $(MODEL) $(ARGS)
+	$(PY) -m ner_eval.publish $(THE_MODEL) $(ARGS)
 
 audit: $(VENV)/.run ## what is wrong with a corpus, with its line: make audit TRAIN_FILE=...
 	$(PY) -m ner_data.audit $(FILES) $(ARGS)
@@ -50,13 +51,13 @@ report: $(VENV)/.run ## make the report of a finished run again: make report ARG
 	$(PY) -m ner_eval.report $(ARGS)
 
 suspects: $(VENV)/.run ## list annotations that the model contradicts: make suspects TRAIN_FILE=... ARGS="--folds 3"
-	$(PY) -m ner_eval.suspects --model $(MODEL) $(call PATH_FLAG,--train_file,$(TRAIN_FILE)) $(ARGS)
+	$(PY) -m ner_eval.suspects $(THE_MODEL) $(call PATH_FLAG,--train_file,$(TRAIN_FILE)) $(ARGS)
 
 sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
 	$(PY) -m ner_data.sample
 
 pretrain: $(VENV)/.run ## masked-language-model training: make pretrain OUTPUT_DIR=... ARGS="--text FILE --minutes 60"
-	$(PY) -m ner_model.pretrain $(if $(filter file,$(origin MODEL)),,--model $(MODEL)) $(FILES) $(OUTPUT) $(ARGS)
+	$(PY) -m ner_model.pretrain $(if $(filter file,$(origin MODEL)),,$(THE_MODEL)) $(FILES) $(OUTPUT) $(ARGS)
 
 baselines: $(VENV)/.benchmarks ## most frequent tag and CRF on the split of a run: make baselines TRAIN_FILE=...
 	$(PY) -m benchmarks.baselines $(FILES) $(ARGS)

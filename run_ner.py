@@ -189,7 +189,8 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
         known = {"sentences": tables[split], "training": tables["train"]}
         scored[split] = score(prediction, names, recipe.decoding, transitions=transitions, **known)
     train_words = word_counts(tables["train"]).elements()
-    store_settings(trainer.model.config, train_words, recipe.decoding, transitions, length, recipe.stride)
+    precision = trainer.accelerator.mixed_precision
+    store_settings(trainer.model.config, train_words, recipe.decoding, transitions, length, recipe.stride, precision)
     save_model(trainer, output_dir)
     if MAIN_PROCESS:
         save_results(
@@ -207,7 +208,8 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
             trainer=trainer,
             way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights, trainer.copies),
         )
-        parity = check_parity(output_dir, tables[split], names, trust_remote_code=recipe.trust_remote_code)
+        only = {"trust_remote_code": recipe.trust_remote_code, "use_cpu": trainer.args.device.type == "cpu"}
+        parity = check_parity(output_dir, tables[split], names, **only)
         say("\n".join(parity_lines(parity)))
     return output_dir
 
@@ -245,7 +247,6 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
         seed=recipe.seed,
         say=say,
     )
-    args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
     say(f"precision: {precision}")
     transformers.set_seed(recipe.seed)
     train_words = word_counts(tables["train"]).elements()
@@ -264,6 +265,7 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
     say_batches(windows["train"], args, multiple, say)
 
     # 7 assemble
+    args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
     weights = class_weights(recipe.class_weights, training, names, say)
     trainer = NerTrainer(
         model=model,

@@ -20,7 +20,7 @@ from ner_data.bundled import bundled_corpus
 from ner_data.read import read_sentences
 from ner_eval.onnx_runtime import MODEL
 from ner_eval.predict import blocks
-from ner_eval.recognizer import Recognizer
+from ner_eval.recognizer import Recognizer, read_settings
 from ner_eval.records import Record
 from ner_eval.word_rules import words_of
 
@@ -124,6 +124,7 @@ def main(argv=None):
     try:
         bundled = bundled_corpus(dict.fromkeys(("train", "validation", "test")), 0.1)["test"]
         texts, words = sentences_of(args.file or bundled, args.words)
+        read_settings(args.model)  # the pipeline would answer a wrong directory with a traceback
         run_by_name = runners(args.model)
     except InputError as error:
         print(f"bench_predict: {error}", file=sys.stderr)

@@ -14,6 +14,7 @@ import tempfile
 
 import numpy as np
 
+from ner_data import InputError
 from ner_data.bundled import bundled_corpus
 from ner_data.read import read_sentences
 from ner_eval.span_counts import find_spans, label_parts, shared_ids
@@ -60,6 +61,17 @@ def main(argv=None):
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=42)
     args, flags = parser.parse_known_args(argv)
+    try:
+        return measure(args, flags)
+    except InputError as error:
+        print(f"bench_suspects: {error}", file=sys.stderr)
+        return 2
+
+
+def measure(args, flags):
+    """Plant, rank, and print the table. Returns the exit code; raises InputError for a run that failed."""
+    if not 0 < args.share <= 1:
+        raise InputError(f"--share {args.share:g}: give a share of the entities, over 0 and up to 1")
     path = bundled_corpus(dict.fromkeys(("train", "validation", "test")), 0)["train"]
     table = read_sentences(path)
     tags, places, entities = plant_errors(table["tags"].to_pylist(), args.share, args.seed)

@@ -211,7 +211,7 @@ def bench_floors(args, folder):
     lengths = pc.list_value_length(windows["input_ids"]).to_numpy()
     record = {
         "what": what,
-        "precision": "bf16" if choose_precision(asked=False, refused=False)[0] else "fp32",
+        "precision": "bf16" if choose_precision(asked=False, refused=None)[0] else "fp32",
         "operations": floors.training_operations(model, lengths) / args.steps,
         "bytes": floors.step_bytes(model),
         "tokens": lengths.sum() / args.steps,

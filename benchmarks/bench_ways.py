@@ -74,7 +74,7 @@ def markdown(runs_by_way):
         runs_by_way: {way: [what `run` returned, one per seed]}.
     """
     tests = [one["test"] for runs in runs_by_way.values() for one in runs]
-    support = {name: figures["support"] for name, figures in tests[0]["per_type"].items()}
+    support = {name: f["support"] for name, f in tests[0]["per_type"].items() if f["support"]}
     rarest = sorted(support, key=lambda name: (support[name], name))[:RAREST]
     columns = ["strict F1", "macro F1", *(f"{name} ({support[name]})" for name in rarest), "seconds", "peak MiB"]
     lines = [f"| way | {' | '.join(columns)} |", f"| :--- |{' ---: |' * len(columns)}"]

@@ -246,7 +246,7 @@ class Stock:
             "save_strategy": "no",  # nobody saves here
         }
         if best:
-            bf16, _ = choose_precision(asked=False, refused=False)
+            bf16, _ = choose_precision(asked=False, refused=None)
             settings |= {
                 "use_cpu": not on_gpu,  # without it there is no bf16 on a CPU
                 "bf16": bf16,

@@ -26,7 +26,8 @@ FIGURES = {
 }
 NUMBERS = (*FIGURES, "training seconds", "seeds")
 COLUMNS = ("data set", "system", *NUMBERS, "judged on")
-SETTINGS = ("way", "epochs", "learning_rate", "batch_size", "precision", "hardware")  # of metrics.json's "training"
+# of metrics.json's "training", the last of its scores
+SETTINGS = ("way", "epochs", "learning_rate", "label_smoothing", "batch_size", "precision", "hardware", "decoding")
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _results(path, written):
             dataset=", ".join(str(name) for name in (written["dataset"], written.get("dataset_config")) if name),
             judged_on=f"{split}, {counted(scores['sentences'], 'sentence')}{part}",
             system=system,
-            settings=tuple(training.get(name) for name in SETTINGS),
+            settings=tuple((training | {"decoding": scores.get("decoding")}).get(name) for name in SETTINGS),
             seed=int(written["seed"]),
             scores={key: float(scores[key]) for key in FIGURES.values()},
             seconds=None if seconds is None else float(seconds),

@@ -1,5 +1,6 @@
 """Where the bundled corpus lies (`ner_data.sample` makes it), and the encoder that `ner_model.pretrain` made."""
 
+import contextlib
 import os
 
 from ner_data import InputError
@@ -27,7 +28,9 @@ def bundled_corpus(given, test_fraction):
         if path is not None:
             raise InputError(f"--{split}_file {path}: given without --train_file")
     paths = {split: os.path.join(FOLDER, name) for split, name in FILES.items() if split != "test" or test_fraction > 0}
-    return dict(given) | {split: min(path, os.path.relpath(path), key=len) for split, path in paths.items()}
+    with contextlib.suppress(ValueError):  # on another drive
+        paths = {split: min(path, os.path.relpath(path), key=len) for split, path in paths.items()}
+    return dict(given) | paths
 
 
 def model_path(name):

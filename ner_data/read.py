@@ -23,7 +23,7 @@ from ner_data.formats.hub import read_dataset
 from ner_data.formats.jsonl import read_jsonl
 from ner_data.formats.word_csv import Columns, read_frame, read_word_csv
 from ner_data.schemes import LETTERS
-from ner_data.sentences import check_words, in_bio, sentence_table
+from ner_data.sentences import check_separated, check_words, in_bio, sentence_table
 from ner_data.split import SPLITS, reuse_split, sentence_groups, split_sentences
 from ner_data.text_file import counted
 
@@ -74,6 +74,8 @@ def read_sentences(
     tables, files = [], []
     for words in read_words(source, columns, format, repair, say):
         check_words(words)
+        if not isinstance(source, pd.DataFrame) and (format or _format_of(words.path)) == "conll":
+            check_separated(f"{words.path}:{words.lines[0]}", len(words.starts), len(words.tokens))
         tables.append(sentence_table(in_bio(words, tag_scheme, repair, say)))
         files.append(words.path)
     if len(files) > 1:
@@ -101,7 +103,7 @@ def data_set_name(source, files):
         files: path or None by split; none of them is given beside a data set.
     """
     on_hub = not any(files.values()) and not os.path.isdir(source)
-    return source if on_hub else os.path.basename(source.rstrip("/"))
+    return source if on_hub else os.path.basename(os.path.normpath(source))
 
 
 def read_corpus(
@@ -135,6 +137,8 @@ def read_corpus(
     """
     files = {"train": train_file, "validation": validation_file, "test": test_file}
     files = {split: source for split, source in files.items() if source is not None}
+    if dataset_config_name is not None and dataset_name is None:
+        raise InputError(f"--dataset_config_name {dataset_config_name}: give the --dataset_name that it is of")
     if dataset_name is None:
         if "train" not in files:
             raise InputError("--train_file: not given, give a file or a --dataset_name")

@@ -33,7 +33,7 @@ class Tags(NamedTuple):
     """n tags taken apart; BILOU's L and U are E and S here."""
 
     letters: np.ndarray  # (n,) int8: OUTSIDE, BEGIN, INSIDE, END or SINGLE
-    types: np.ndarray  # (n,) int64, -1 for O
+    types: np.ndarray  # (n,) int32, -1 for O
     names: list  # the name of each type
     starts: np.ndarray  # (sentences,) int64, each sentence's first word
 
@@ -47,7 +47,7 @@ def take_apart(tags, starts, scheme):
         letters.append(letter)
         places.append(-1 if name is None else types.setdefault(name, len(types)))
     codes = coded.indices.to_numpy()
-    return Tags(np.array(letters, np.int8)[codes], np.array(places, np.int64)[codes], list(types), starts)
+    return Tags(np.array(letters, np.int8)[codes], np.array(places, np.int32)[codes], list(types), starts)
 
 
 def put_together(tags, scheme):

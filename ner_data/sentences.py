@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from ner_data import InputError, schemes
 from ner_data.text_file import counted, shown
 
+LONGEST = 500  # words of a sentence that is believed where nothing in the file separates sentences
+
 
 class Words(NamedTuple):
     """The n words of one file in order; sentence s is words starts[s] to starts[s + 1]."""
@@ -22,7 +24,7 @@ class Words(NamedTuple):
     tokens: pa.Array  # (n,) string
     tags: pa.Array  # (n,) string
     starts: np.ndarray  # (sentences,) int64, ascending, the first is 0; no sentence is empty
-    lines: np.ndarray  # (n,) int64, the 1-based line each word stands on
+    lines: np.ndarray  # (n,) int, the 1-based line each word stands on
     groups: pa.Array | None = None  # (sentences,) string, the document of each sentence, where one was asked for
     repairs: tuple = ()  # (line, what was wrong) of each span that was moved to whole words or dropped
 
@@ -41,9 +43,22 @@ def sentence_table(words):
     return pa.table(columns if words.groups is None else columns | {"group": words.groups})
 
 
+def check_separated(place, sentences, words, has_header=False):
+    """Raise InputError where nothing separates the sentences: so many words would be one, of a file without ids.
+
+    has_header: whether there could be a column of ids.
+    """
+    if sentences == 1 and words > LONGEST:
+        what = "neither a column of sentence ids nor a blank line" if has_header else "no blank line"
+        fix = "name the column with --sentence_column, or put" if has_header else "put"
+        what = f"{what}, so {words:,} words would be one sentence, {fix} a blank line between sentences"
+        raise InputError(f"{place}: {what}")
+
+
 def is_empty(strings):
     """Which strings of an Arrow array are empty or nothing but white space: (n,) bool."""
-    return pc.equal(pc.utf8_trim_whitespace(strings), "").to_numpy(zero_copy_only=False)
+    empty = pc.or_(pc.equal(pc.binary_length(strings), 0), pc.utf8_is_space(strings))
+    return empty.to_numpy(zero_copy_only=False)
 
 
 def check_words(words):

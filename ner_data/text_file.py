@@ -1,5 +1,6 @@
 """A text file as a user gave it -> its bytes in UTF-8, or one line that says what is wrong with it."""
 
+import codecs
 import gzip
 import lzma
 import os
@@ -7,9 +8,14 @@ import stat
 import zlib
 from pathlib import Path
 
+import numpy as np
+
 from ner_data import InputError
 
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+CHUNK = 1 << 20  # bytes
+NOT_1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # bytes that stand for nothing there
+ENCODING_NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
 
 
 def shown(value, limit=60):
@@ -37,9 +43,10 @@ def line_of(data, offset):
 def read_text(path, say=print):
     """Read the file at `path` and return its text as UTF-8 bytes without a byte order mark.
 
-    The text is UTF-8 or, failing that, Latin-1, which is said in a line. A name that ends in `.gz` is unpacked.
-    Raises InputError when there is no such file, when it is not a regular file, cannot be read or unpacked, is
-    larger than 2 GiB or empty, is UTF-16 or UTF-32, or holds a NUL byte.
+    The text is UTF-8 or, failing that, Windows-1252 or Latin-1, which is said in a line; so are line ends of CR CR LF,
+    which become CR LF. A name that ends in `.gz` is unpacked. Raises InputError when there is no such file, when it is
+    not a regular file, cannot be read or unpacked, is larger than 2 GiB or empty, is UTF-16 or UTF-32 or damaged UTF-8,
+    or holds a NUL byte.
     """
     data = _read_bytes(path)
     if len(data) >= 2**31:  # the offsets of Arrow's strings are 32 bits wide
@@ -51,10 +58,40 @@ def read_text(path, say=print):
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
-        byte, line = data[error.start], line_of(data, error.start)
-        say(f"{path}:{line}: not UTF-8 (byte 0x{byte:02X}), so the whole file is read as Latin-1")
-        data = data.decode("latin-1").encode("utf-8")
+        place = f"{path}:{line_of(data, error.start)}: not UTF-8 (byte 0x{data[error.start]:02X})"
+        encoding = other_encoding(place, (data[first : first + CHUNK] for first in range(0, len(data), CHUNK)))
+        say(f"{place}, so the whole file is read as {ENCODING_NAMES[encoding]}")
+        data = data.decode(encoding).encode("utf-8")
+    if doubled := data.count(b"\r\r\n"):  # text written twice in Windows' way
+        say(f"{path}: {counted(doubled, 'line end')} of CR CR LF, read as one each")
+        data = data.replace(b"\r\r\n", b"\r\n")
     return data
+
+
+def other_encoding(place, chunks):
+    """The encoding of a text that is not UTF-8: "cp1252" where it has what Latin-1 has not (quotes, dashes, the euro),
+    else "latin-1".
+
+    Args:
+        place: the beginning of the message.
+        chunks: its bytes, in parts.
+
+    Raises:
+        InputError: most of what is not ASCII in it is UTF-8: it is damaged, or two files of different encodings.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    whole, broken, between = 0, 0, set()
+    for chunk in chunks:
+        codes = np.frombuffer(decoder.decode(chunk).encode("utf-32-le", "surrogatepass"), np.uint32)
+        is_broken = (codes >= 0xDC80) & (codes <= 0xDCFF)
+        broken += int(is_broken.sum())
+        whole += int(((codes >= 0x80) & ~is_broken).sum())
+        numbers = np.frombuffer(chunk, np.uint8)
+        between |= set(np.unique(numbers[(numbers >= 0x80) & (numbers < 0xA0)]).tolist())
+    if whole > broken:
+        others = counted(whole, "character")
+        raise InputError(f"{place}, but {others} that are not ASCII are, so it is damaged or two files in one, mend it")
+    return "cp1252" if between and not between & NOT_1252 else "latin-1"
 
 
 def _read_bytes(path):
@@ -106,6 +143,9 @@ def read_paragraphs(path):
         with opener(path, "rb") as file:
             for raw in file:
                 lines += 1
+                raw = raw.removeprefix(codecs.BOM_UTF8) if lines == 1 else raw
+                if b"\0" in raw:
+                    raise InputError(f"{path}:{lines}: NUL byte, not a text file or UTF-16; convert it to UTF-8")
                 if text := raw.decode("utf-8").strip():
                     paragraphs.append(text)
     except FileNotFoundError:

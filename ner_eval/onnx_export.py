@@ -9,6 +9,7 @@ failed, 2 a user's mistake.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import logging
 import os
@@ -60,15 +61,17 @@ def export_onnx(directory, *, int8=False, sentences=None, say=print):
 
     Raises:
         InputError: a package is missing, or the model cannot be loaded.
-        ExportError: the export failed; fp32 does not give the scores of the model; int8 loses over `MAX_F1_LOSS`.
+        ExportError: the export failed, or cannot be written; fp32 does not give the scores of the model; int8 loses
+            over `MAX_F1_LOSS`.
     """
     check_packages()
     directory = Path(directory)
     exact = Recognizer(str(directory), no_bf16=True)
     path, old = directory / MODEL, directory / f"{MODEL}.old"
-    if path.exists() and not old.exists():  # where both exist, an export was killed, and `path` may be half of one
-        os.replace(path, old)
+    was_there = path.exists()
     try:
+        if path.exists() and not old.exists():  # where both exist, an export was killed, and `path` may be half of one
+            os.replace(path, old)
         _trace(exact, path)
         _describe(path, directory, exact.model.limit, "fp32")
         _check_scores(exact, directory)
@@ -80,10 +83,14 @@ def export_onnx(directory, *, int8=False, sentences=None, say=print):
             _check_f1(exact, directory, sentences, say)
         else:
             say(f"{path}: fp32, {path.stat().st_size:,} bytes, the same scores as the model's")
-    except BaseException:
-        path.unlink(missing_ok=True)
-        if old.exists():
-            os.replace(old, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            if old.exists():
+                os.replace(old, path)
+            elif not was_there:
+                path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise ExportError(f"{path}: cannot be written ({error.strerror or error})") from None
         raise
     old.unlink(missing_ok=True)
     return path

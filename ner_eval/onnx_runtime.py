@@ -109,12 +109,21 @@ def weights_hash(directory):
 
 def check_weights(directory):
     """Raise InputError if a directory's `model.onnx` was made from other weights than those beside it."""
-    path, expected = Path(directory) / MODEL, weights_hash(directory)
-    if expected is None or not path.is_file() or path.stat().st_size == 0:
+    path = Path(directory) / MODEL
+    if not path.is_file() or path.stat().st_size == 0 or (expected := weights_hash(directory)) is None:
         return
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data.rfind(expected.encode()) < 0:
             raise InputError(f"{path}: made from other weights than model.safetensors; delete it, or make it again")
+
+
+def remove_stale_onnx(directory, say=print):
+    """Remove a directory's `model.onnx` if it was made from other weights than those beside it, and say so."""
+    try:
+        check_weights(directory)
+    except InputError:
+        os.remove(Path(directory) / MODEL)
+        say(f"{directory}: removed {MODEL}, which an earlier model was exported to")
 
 
 def _download(name):

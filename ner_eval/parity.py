@@ -27,7 +27,7 @@ CAUSES = {
 }
 
 
-def check_parity(directory, sentence_table, names, sentences=SENTENCES, trust_remote_code=False):
+def check_parity(directory, sentence_table, names, sentences=SENTENCES, trust_remote_code=False, use_cpu=False):
     """Compare our predictor and the pipeline on the first sentences of a split.
 
     Args:
@@ -36,6 +36,7 @@ def check_parity(directory, sentence_table, names, sentences=SENTENCES, trust_re
         names: label names in the order of the model's ids.
         sentences: how many are compared at most.
         trust_remote_code: run code that comes with the model.
+        use_cpu: whatever GPU there is, as the model was trained.
 
     Returns:
         `sentences`, `words`, `words_rule`, `precision`, `decoding`; `split` and `text`, for the two inputs, each
@@ -49,7 +50,8 @@ def check_parity(directory, sentence_table, names, sentences=SENTENCES, trust_re
         InputError: it cannot be loaded.
     """
     exact, served = (
-        Recognizer(directory, no_bf16=no_bf16, trust_remote_code=trust_remote_code) for no_bf16 in (True, False)
+        Recognizer(directory, no_bf16=no_bf16, trust_remote_code=trust_remote_code, use_cpu=use_cpu)
+        for no_bf16 in (True, False)
     )
     if exact.settings.names != list(names):
         raise ValueError(f"{directory} has the labels {exact.settings.names}, not {list(names)}")
@@ -59,7 +61,7 @@ def check_parity(directory, sentence_table, names, sentences=SENTENCES, trust_re
     exact_rows, served_rows = exact.scores(tokens), served.scores(tokens)
     best, ids = decode(exact_rows, offsets, names, "argmax"), exact.decode(exact_rows, offsets)
     served_ids = served.decode(served_rows, offsets)
-    serve = _pipeline(directory, trust_remote_code)
+    serve = _pipeline(directory, trust_remote_code, exact.model.device)
     texts = [" ".join(words) for words in tokens]
     splits = [[text[a:b] for a, b in words_of(text, exact.settings.rule)] for text in texts]
     whole = np.array([words == split for words, split in zip(tokens, splits, strict=True)])
@@ -108,15 +110,15 @@ def strict_f1(gold, predicted):
     return 2 * correct / total if total else 0.0
 
 
-def _pipeline(directory, trust_remote_code):
-    """transformers' own pipeline in fp32 on the CPU."""
+def _pipeline(directory, trust_remote_code, device):
+    """transformers' own pipeline in fp32."""
     import torch
     import transformers
 
     return transformers.pipeline(
         "token-classification",
         model=directory,
-        device="cpu",
+        device=device,
         dtype=torch.float32,
         trust_remote_code=trust_remote_code,
         model_kwargs={"use_safetensors": True},

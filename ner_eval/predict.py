@@ -166,12 +166,14 @@ class Output:
 
     def __call__(self, text):
         """Write and flush; an interrupt waits until that is done."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        can_wait = hasattr(signal, "pthread_sigmask")  # not on Windows; `resume_point` knows half a line too
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}) if can_wait else None
         try:
             self.file.write(text.encode("utf-8"))
             self.file.flush()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            if can_wait:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def main(argv=None):
@@ -182,7 +184,7 @@ def main(argv=None):
         args = _parse(argv, world)
         settings = read_settings(args.model, args.trust_remote_code)
         source = Source(args.file, args.format, Columns(args.sentence_column, args.word_column, ""), say)
-        lines = Lines(source, args.output)
+        lines = Lines(source, args.output, settings.names)
         total = None if args.file == "-" else check_source(source, lines, settings.rule)
         if source.comments:
             say(f"{args.file}: {counted(source.comments, 'comment line')}, not predicted")

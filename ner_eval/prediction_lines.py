@@ -31,7 +31,7 @@ def output_format(path):
     if path is None:
         return "jsonl"
     for name, suffixes in FORMATS.items():
-        if Path(path).suffix.lower() in suffixes and not path.endswith(".txt"):
+        if Path(path).suffix.lower() in suffixes and not path.lower().endswith(".txt"):
             return name
     known = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes if suffix != ".txt")
     raise InputError(f"--output {path}: no format has the suffix {Path(path).suffix!r}, give one of {known}")
@@ -43,13 +43,14 @@ class Lines:
     Args:
         source: `ner_eval.records.Source`.
         path: of the output, or None.
+        names: label names that a prediction may have.
 
     Raises:
         InputError: the output's suffix says no format, or the CSV read has a column `Predicted`.
     """
 
-    def __init__(self, source, path):
-        self.format, self.source = output_format(path), source
+    def __init__(self, source, path, names=()):
+        self.format, self.source, self.names = output_format(path), source, names
         self.repeats = self.format == source.format and self.format != "jsonl"  # the rows read are written again
         self.separator = "\t" if self.format == "conll" or str(path).lower().endswith(".tsv") else ","
         if self.repeats and self.format == "word_csv" and PREDICTED in source.names:
@@ -72,7 +73,11 @@ class Lines:
         return len(record.words) + (self.format == "conll")
 
     def check(self, record):
-        """Raise InputError for a word that the output's format cannot hold."""
+        """Raise InputError for a word, or a label that may come, that the output's format cannot hold."""
+        by_spaces = self.repeats and self.format == "conll" and self.source.separator == " "
+        if spaced := [name for name in self.names if by_spaces and " " in name]:
+            what = f"{self.source.path}: columns by spaces cannot hold the label {shown(spaced[0])}"
+            raise InputError(f"{what}, write a .jsonl file")
         if self.format == "jsonl" or self.repeats:
             return
         marks = "\t\n\r" if self.format == "conll" else "\n\r"

@@ -233,7 +233,8 @@ def _first_line(text: object) -> str:
 
 def how_to_retry(directory: str | Path, hub_model_id: str, private: bool) -> str:
     """A clause for a message about a push that did not come to its end: where the model is, and the command."""
-    command = ["python", "-m", "ner_eval.publish", "--model", str(directory), "--hub_model_id", hub_model_id]
+    place = Path(directory).as_posix()
+    command = ["python", "-m", "ner_eval.publish", "--model", place, "--hub_model_id", hub_model_id]
     command += [] if private else ["--no_hub_private_repo"]
     return _untouched(directory, command)
 

@@ -8,7 +8,8 @@
 What is needed beside the weights stands in the model's config.json: `ner_words` (how text becomes words, a key of
 `word_rules.RULES`, "plain" if absent), `ner_decoding` ("argmax" if absent), `ner_transitions`
 (`ner_eval.transitions`; none if absent), `ner_max_length` and `ner_stride` (the
-windows; the model's limit and 16 if absent). With runtime="onnx" torch is never imported.
+windows; the model's limit and 16 if absent), `ner_precision` ("fp32" where it was evaluated in that; if absent, bf16 on
+hardware that is made for it). With runtime="onnx" torch is never imported.
 """
 
 from typing import NamedTuple
@@ -49,6 +50,7 @@ class Settings(NamedTuple):
     stride: int  # words of context on each side of a join
     transitions: Transitions | None  # which tag follows which
     reading: str  # one of `span_counts.READINGS`: how tags become spans
+    precision: str | None  # "fp32": evaluated in that
 
 
 class Recognizer:
@@ -59,6 +61,7 @@ class Recognizer:
         runtime: "torch", or "onnx": onnxruntime runs the directory's `model.onnx` (`ner_eval.onnx_export`).
         no_bf16: fp32 also on hardware that is made for bf16 (runtime "torch").
         trust_remote_code: load also a model that brings code of its own or pickled weights.
+        use_cpu: whatever GPU there is (runtime "torch").
 
     Raises:
         InputError: the model cannot be loaded, or is no named-entity recogniser.
@@ -69,7 +72,7 @@ class Recognizer:
         subwords, padding: positions that the model has read so far, and how many of them were padding.
     """
 
-    def __init__(self, model, runtime="torch", no_bf16=False, trust_remote_code=False):
+    def __init__(self, model, runtime="torch", no_bf16=False, trust_remote_code=False, use_cpu=False):
         if runtime not in RUNTIMES:
             raise InputError(f"--runtime {runtime}: give one of {', '.join(RUNTIMES)}")
         self.settings = read_settings(model, trust_remote_code)
@@ -81,7 +84,9 @@ class Recognizer:
         else:
             from ner_eval.torch_runtime import TorchModel
 
-            self.model = TorchModel(model, self.settings.names, no_bf16, trust_remote_code)
+            refused = "as it was evaluated" if self.settings.precision == "fp32" else None
+            refused = "as --no_bf16 asks" if no_bf16 else refused
+            self.model = TorchModel(model, self.settings.names, refused, use_cpu, trust_remote_code)
         self.tokenizer, self.precision = self.model.tokenizer, self.model.precision
         self.max_length = min(self.settings.max_length or self.model.limit, self.model.limit)
         self.subwords = self.padding = 0
@@ -182,7 +187,7 @@ class Recognizer:
         return rows, gold, *(windows[name].to_numpy()[batch] for name in ("sentence", "first_word"))
 
 
-def store_settings(config, train_words, decoding, transitions, max_length, stride):
+def store_settings(config, train_words, decoding, transitions, max_length, stride, precision):
     """Write into a model's configuration how it was evaluated, for `read_settings` to find.
 
     Args:
@@ -191,9 +196,11 @@ def store_settings(config, train_words, decoding, transitions, max_length, strid
         decoding: one of `ner_eval.decode.DECODINGS`.
         transitions: `ner_eval.transitions.Transitions`, or None.
         max_length, stride: of the windows.
+        precision: "no" for fp32, "bf16" or "fp16", as accelerate has it.
     """
     rule, _ = fitting_rule(train_words)
     config.update({"ner_words": rule, "ner_decoding": decoding, "ner_max_length": max_length, "ner_stride": stride})
+    config.update({"ner_precision": "fp32" if precision == "no" else None})
     config.update({"ner_transitions": to_config(transitions, [config.id2label[k] for k in sorted(config.id2label)])})
 
 
@@ -223,11 +230,14 @@ def read_settings(model, trust_remote_code=False):
         _transitions(model, config, names),
         # models of other hands may have entities that begin with I- (IO, IOB1)
         "strict" if "ner_decoding" in config else "conlleval",
+        config.get("ner_precision"),
     )
-    for key, value, choices in (("words", settings.rule, RULES), ("decoding", settings.decoding, DECODINGS)):
+    known = {"words": (settings.rule, RULES), "decoding": (settings.decoding, DECODINGS)}
+    known["precision"] = settings.precision or "fp32", ("fp32",)
+    for key, (value, choices) in known.items():
         if value not in choices:
-            known = ", ".join(choices)
-            raise InputError(f"--model {model}: ner_{key} in its config.json is {value!r}, not one of {known}")
+            possible = ", ".join(choices)
+            raise InputError(f"--model {model}: ner_{key} in its config.json is {value!r}, not one of {possible}")
     for key, value, least in (("max_length", settings.max_length or 8, 8), ("stride", settings.stride, 0)):
         if type(value) is not int or value < least:
             raise InputError(f"--model {model}: ner_{key} in its config.json is {value!r}, not {least} or more")

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ner_data import InputError
-from ner_data.formats.word_csv import SEPARATORS, Columns
+from ner_data.formats.word_csv import SEPARATORS, Columns, ids_by_another_name
 from ner_data.read import FORMATS
 from ner_data.schemes import PREFIXED
-from ner_data.text_file import counted, shown
+from ner_data.sentences import check_separated
+from ner_data.text_file import CHUNK, ENCODING_NAMES, counted, other_encoding, shown
 
 INPUT_FORMATS = ("text", *FORMATS)
 TOKENS = ("tokens", "words", "tokenized_text")
-CHUNK = 1 << 20  # bytes
 QUOTED_MARK = '""""'
-csv.field_size_limit(sys.maxsize)
+csv.field_size_limit(2**31 - 1)  # of a C long on Windows
 
 
 class Row(NamedTuple):
@@ -74,7 +74,7 @@ class Source:
         if self.format == "word_csv":
             if path == "-":
                 raise InputError("-: a CSV file cannot come from standard input, give its path")
-            self._read_header()
+            self._read_header(say)
 
     def records(self, split):
         """Yield the `Record` of each paragraph, sentence or JSON line.
@@ -97,7 +97,7 @@ class Source:
         newline = "" if self.format == "word_csv" else "\n"
         return opened(self.path, "rt", encoding=self.encoding, newline=newline)
 
-    def _read_header(self):
+    def _read_header(self, say):
         """Find the header line of a word CSV and its separator: the one that finds most of the columns."""
         self.header_line = 1
         with self._open() as lines:
@@ -109,10 +109,17 @@ class Source:
         wanted = {self.columns.sentence, self.columns.word}
         self.separator = max(cells, key=lambda mark: (len(wanted & set(cells[mark])), len(cells[mark])))
         self.names = cells[self.separator]
+        found = ", ".join(shown(name, 40) for name in self.names[:12]) or "none"
+        place = f"{self.path}:{self.header_line}"
         if self.columns.word not in self.names:
-            found = ", ".join(shown(name, 40) for name in self.names[:12])
-            place = f"{self.path}:{self.header_line}: no column {shown(self.columns.word)}"
-            raise InputError(f"{place}, there are {found or 'none'}, name it with --word_column")
+            what = f"no column {shown(self.columns.word)}, there are {found}"
+            raise InputError(f"{place}: {what}, name it with --word_column")
+        if self.columns.sentence not in self.names:
+            other = ids_by_another_name(self.names, self.columns)
+            if other or self.columns.sentence != Columns().sentence:
+                what = f"no column {shown(self.columns.sentence)}, there are {found}"
+                raise InputError(f"{place}: {what}, set --sentence_column" + (f" {shown(other)}" if other else ""))
+            say(f"{self.path}: no column {shown(self.columns.sentence)}, so blank lines separate the sentences")
 
 
 def _read_text(source, lines, split):
@@ -175,7 +182,7 @@ def _json_record(place, number, fields, key, split):
 
 
 def _read_csv(source, lines, split):
-    return _sentences(source, _csv_rows(source, lines))
+    return _sentences(source, _csv_rows(source, lines), has_ids=source.columns.sentence in source.names)
 
 
 def _csv_rows(source, lines):
@@ -253,7 +260,7 @@ def _conll_rows(source, lines):
     column = _column_number(source.columns.word)
     width, starts, source.comments = None, True, 0
     for number, line in enumerate(lines, start=1):
-        place, text = f"{source.path}:{number}", line.removesuffix("\n").removesuffix("\r")
+        place, text = f"{source.path}:{number}", line.rstrip("\r\n")
         _check(place, text)
         if not text.strip(" \t") or re.match(r"-DOCSTART-([ \t]|$)", text):
             starts = True
@@ -275,13 +282,16 @@ def _conll_rows(source, lines):
             starts = False
 
 
-def _sentences(source, rows):
+def _sentences(source, rows, has_ids=False):
     """(line, word or None, whether it starts a sentence, text) -> `Record` of each sentence."""
-    tokens, kept, first = [], [], 0
+    tokens, kept, first, separated = [], [], 0, has_ids
     for line, word, starts, text in rows:
         if tokens and starts:
+            separated = True
             yield _of_words(first, tokens, rows=tuple(kept))
             tokens, kept = [], []
+        if not separated:
+            check_separated(f"{source.path}:{first}", 1, len(tokens), has_header=source.header is not None)
         if word is not None:
             first = first if tokens else line
             tokens.append(word)
@@ -335,7 +345,8 @@ def _format_of(path):
 
 
 def _encoding(path, say):
-    """UTF-8 or, failing that, Latin-1; a look through the whole file, so that no mistake shows up hours later."""
+    """UTF-8 or, failing that, what `other_encoding` says; a look through the whole file, so that no mistake shows up
+    hours later."""
     if not os.path.lexists(path):
         raise InputError(f"{path}: no such file, check the path")
     if not os.path.isfile(path):
@@ -348,12 +359,15 @@ def _encoding(path, say):
                     raise InputError(f"{path}: NUL byte, not a text file or UTF-16: iconv -f UTF-16 -t UTF-8")
                 if encoding == "utf-8-sig":
                     encoding = _decoded(decoder, chunk)
-        encoding = encoding if encoding == "latin-1" else _decoded(decoder, b"", final=True)
+        encoding = encoding if encoding is None else _decoded(decoder, b"", final=True)
+        if encoding is None:
+            with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+                encoding = other_encoding(f"{path}: not UTF-8", iter(lambda: file.read(CHUNK), b""))
     except (OSError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason}), check the file and its permissions") from None
-    if encoding == "latin-1":
-        say(f"{path}: not UTF-8, so the whole file is read as Latin-1")
+    if encoding in ENCODING_NAMES:
+        say(f"{path}: not UTF-8, so the whole file is read as {ENCODING_NAMES[encoding]}")
     return encoding
 
 
@@ -361,5 +375,5 @@ def _decoded(decoder, chunk, final=False):
     try:
         decoder.decode(chunk, final)
     except UnicodeDecodeError:
-        return "latin-1"
+        return None
     return "utf-8-sig"

@@ -10,6 +10,7 @@ from ner_data.labels import flat
 from ner_data.read import data_set_name
 from ner_data.split import SPLITS, write_split
 from ner_eval.card import write_card
+from ner_eval.onnx_runtime import remove_stale_onnx
 from ner_eval.report import write_report
 from ner_eval.score import table
 from ner_model.checkpoints import UNFINISHED, full_disk
@@ -36,7 +37,7 @@ def save_results(
     say=print,
 ):
     """Print the scores, then write metrics.json, split.jsonl, the predictions of each split, report.html, errors.csv
-    and README.md.
+    and README.md. A `model.onnx` of an earlier run in the directory goes.
 
     Args:
         output_dir: an existing directory, which the model is saved in.
@@ -58,7 +59,7 @@ def save_results(
     """
     chooses, figure = trainer.args.load_best_model_at_end, trainer.args.metric_for_best_model
     metrics = {
-        "model": model,
+        "model": os.path.basename(os.path.abspath(model)) if os.path.isdir(model) else model,
         "dataset": data_set_name(dataset, files),
         "dataset_config": dataset_config,
         "files": {split: os.path.basename(path) for split, path in files.items() if path},
@@ -77,6 +78,7 @@ def save_results(
     _say_scores(scored, chooses, say)
     what = f"the results in {output_dir} (the model is saved there, the scores are printed above)"
     with full_disk(what, os.path.join(output_dir, UNFINISHED), getattr(trainer, "_newest", None)):
+        remove_stale_onnx(output_dir, say)
         write_split(os.path.join(output_dir, "split.jsonl"), tables)
         sentences = {}
         for split in SPLITS:  # those of an earlier run in this directory
@@ -91,7 +93,7 @@ def save_results(
         write_card(
             output_dir,
             metrics,
-            model_name=(hub_model_id or os.path.abspath(output_dir)).split("/")[-1],
+            model_name=os.path.basename(hub_model_id or os.path.abspath(output_dir)),
             hub_model_id=hub_model_id,
             base_model=model,
             dataset_name=metrics["dataset"],

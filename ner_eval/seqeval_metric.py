@@ -24,6 +24,10 @@ class StrictSeqeval(evaluate.Metric):
             features=datasets.Features({"predictions": tags, "references": tags}),
         )
 
+    def _build_data_dir(self):
+        """Nothing is written where all stays in memory, so the library's cache need not be one that can be written."""
+        return self._data_dir_root if self.keep_in_memory else super()._build_data_dir()
+
     def _compute(self, predictions, references):
         """`precision`, `recall`, `f1` (micro), `macro_*`, `accuracy` of words, `per_type` with `support`.
 

@@ -71,7 +71,8 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         command = [sys.executable, str(RECIPE), *AS_ANNOTATED, *flags]
         command += ["--seed", str(seed), "--output_dir", run, "--tag_scheme", "BIO"]
         command += [f"--{name}_file={os.path.join(directory, f'{name}-{fold}.jsonl')}" for name in files]
-        done = subprocess.run(command, capture_output=True, text=True)
+        utf8 = os.environ | {"PYTHONUTF8": "1"}  # what a pipe is in, on Windows too
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=utf8)
         if done.returncode:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
             raise InputError(f"run {fold + 1} of {folds} failed with exit code {done.returncode}: {last}")
@@ -149,7 +150,7 @@ def _contradicted(gold, predicted):
 
 def write_suspects(path, suspects):
     """Write the list as CSV, at once; cells that a spreadsheet would take for a formula get a `'` in front."""
-    with open(f"{path}.part", "w", encoding="utf-8", newline="") as file:
+    with open(f"{path}.part", "w", encoding="utf-8-sig", newline="") as file:  # the mark: for Excel
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(FIELDS)
         for suspect in suspects:
@@ -176,6 +177,8 @@ def main(argv=None):
     try:
         if args.folds < 2:
             raise InputError(f"--folds {args.folds}: give 2 or more")
+        if any(word.split("=")[0] == "--group_column" for word in flags):
+            raise InputError("--group_column: a fold is of sentences, whatever their document; leave it out")
         if not 0 <= args.seed < 2**32:  # numpy's limit
             raise InputError(f"--seed {args.seed}: give 0 to {2**32 - 1}")
         if os.path.isdir(args.output) or not os.access(os.path.dirname(args.output) or ".", os.W_OK):

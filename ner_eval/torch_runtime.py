@@ -17,7 +17,8 @@ class TorchModel:
     Args:
         name: a directory, or a name on the Hub.
         names: its label names in the order of their ids.
-        no_bf16: fp32 in any case.
+        refused: why it is not to compute in bf16, in words, or None.
+        use_cpu: whatever GPU there is.
         trust_remote_code: run code that comes with the model, read pickled weights.
 
     Raises:
@@ -30,14 +31,16 @@ class TorchModel:
         bf16: whether it computes in bf16; `precision`: the same in words.
     """
 
-    def __init__(self, name, names, no_bf16=False, trust_remote_code=False):
+    def __init__(self, name, names, refused=None, use_cpu=False, trust_remote_code=False):
         self.tokenizer = load_tokenizer(name, [], trust_remote_code)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
         self.batch_subwords = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
         model = load_model(name, self.tokenizer, names, keep_head=True, trust_remote_code=trust_remote_code)
         self.model = model.eval().to(self.device)
         self.limit = subword_limit(self.tokenizer, self.model)
-        self.bf16, self.precision = choose_precision(asked=False, refused=no_bf16)
+        self.bf16, self.precision = choose_precision(asked=False, refused=refused, use_cpu=use_cpu)
+        if not self.bf16 and not self.precision.startswith("fp32"):
+            self.precision = "fp32, fp16 is for training alone"
         bf16_between_products(self.model, SMALL)
 
     @contextmanager

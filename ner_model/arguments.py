@@ -25,7 +25,7 @@ FIGURES = ("f1", "precision", "recall", "macro_f1", "macro_precision", "macro_re
 LEAST = {  # values of flags; with lower ones `Trainer` fails, but only when it trains
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), 1),
     **dict.fromkeys(("gradient_accumulation_steps", "eval_accumulation_steps"), 1),
-    **dict.fromkeys(("dataloader_num_workers", "data_seed"), 0),
+    **dict.fromkeys(("dataloader_num_workers", "data_seed", "learning_rate", "weight_decay"), 0),
 }
 USUAL_NAMES = {  # by what others call them
     "epochs": "num_train_epochs",
@@ -51,6 +51,7 @@ OWNED = {
     "train_sampling_strategy": "batches are bucketed by length, seeded",
     "length_column_name": "batches are bucketed by length, seeded",
     "ignore_data_skip": "a resumed run sees the same batches",
+    "save_on_each_node": "the main process writes, into a directory that all machines see",
     "save_only_model": "a run goes on from its checkpoints",
     "auto_find_batch_size": "out of memory ends the run, and says what to lower",
     "dataloader_drop_last": "every window is trained on and scored",
@@ -168,7 +169,7 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
     Raises:
         InputError: a value that `TrainingArguments` refuses, a tracker (`--report_to`) that is not installed, a best
             model by a figure that there is not, `--patience` without evaluations or without a best checkpoint to go
-            back to, `--lora` with an engine that shards the weights.
+            back to, `--lora` with FSDP, DeepSpeed.
     """
     import torch
 
@@ -178,14 +179,6 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
     learning_rate, epochs = (5e-4, 8 if scratch else EPOCHS_OF_SMALL) if small else (3e-5, 5)
     if (head_only or lora) and not scratch:
         learning_rate = 1e-3
-    given = given_flags(rest)
-    more = small and not scratch
-    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if more else (ENOUGH_STEPS, MOST_EPOCHS)
-    enough = min(MOST_EPOCHS if copied else most, round(steps * BATCH_SIZE / (sentences + copied)))
-    if enough > epochs and not given & CHOSEN_LENGTH:
-        few = f"{sentences:,} sentences are few" + (", their copies included" if copied else "")
-        say(f"epochs: {enough} in place of {epochs}, since {few} (--num_train_epochs)")
-        epochs = enough
     args, precision = parse_training_arguments(
         rest,
         output_dir="runs",
@@ -209,6 +202,15 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         disable_tqdm=not sys.stderr.isatty(),
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
     )
+    more = small and not scratch
+    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if more else (ENOUGH_STEPS, MOST_EPOCHS)
+    batch = max(BATCH_SIZE, args.train_batch_size * args.gradient_accumulation_steps * args.world_size)
+    enough = min(MOST_EPOCHS if copied else most, round(steps * batch / (sentences + copied)))
+    if enough > epochs and not given_flags(rest) & CHOSEN_LENGTH:
+        few = f"{sentences:,} sentences are few" + (", their copies included" if copied else "")
+        few += f" in steps of {batch}" if batch > BATCH_SIZE else ""
+        say(f"epochs: {enough} in place of {epochs}, since {few} (--num_train_epochs)")
+        args.num_train_epochs = enough
     if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):  # left alone, they take a higher F1 for worse
         mode = {"mode": "max" if args.greater_is_better else "min"}
         args.lr_scheduler_kwargs = mode | (args.lr_scheduler_kwargs or {})
@@ -217,15 +219,21 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
 
 
 def shards_weights(args):
-    """Whether FSDP or DeepSpeed is asked for, by the flags or by `accelerate launch`."""
-    engines = (os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true" for name in ("FSDP", "DEEPSPEED"))
-    return any(engines) or bool(args.fsdp or args.deepspeed)
+    """Whether FSDP is asked for, by the flags or by `accelerate launch`."""
+    return asks_for("FSDP") or bool(args.fsdp)
+
+
+def asks_for(engine):
+    """Whether `accelerate launch` asks for an engine."""
+    return os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() == "true"
 
 
 def check_training(args, lora, patience):
     """Refuse what `training_arguments` says: flags that do not go together, and what would end a training later."""
+    from accelerate.utils import DynamoBackend
+
     if lora and shards_weights(args):
-        raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP and DeepSpeed")
+        raise InputError("--lora: an adapter cannot be merged into sharded weights; train without FSDP")
     if args.metric_for_best_model.removeprefix("eval_") not in FIGURES:
         raise InputError(f"--metric_for_best_model {args.metric_for_best_model}: give one of {', '.join(FIGURES)}")
     if args.max_steps == 0 or (args.max_steps < 0 and args.num_train_epochs <= 0):
@@ -239,6 +247,10 @@ def check_training(args, lora, patience):
         both = f"--eval_steps {args.eval_steps:g}, --save_steps {args.save_steps:g}"
         raise InputError(f"{both}: the best model would not be saved; give the same twice, or --save_strategy best")
     check_optimizer(args)
+    backends = [backend.value.lower() for backend in DynamoBackend if backend.value != "NO"]
+    if args.torch_compile and args.torch_compile_backend.lower() not in backends:
+        given = f"--torch_compile_backend {args.torch_compile_backend}"
+        raise InputError(f"{given}: give one of {', '.join(backends)}")
     if patience is not None and args.eval_strategy == "no":
         raise InputError(f"--patience {patience}: counts evaluations; give --eval_strategy epoch, or steps")
     if patience is not None and not args.load_best_model_at_end:
@@ -254,8 +266,9 @@ def check_optimizer(args):
     try:
         with contextlib.suppress(AttributeError):  # GaLore and Apollo ask the model
             if not args.optim.endswith("lomo"):  # these too
-                Trainer.get_optimizer_cls_and_kwargs(args)
-    except (ValueError, ImportError) as error:
+                make, its = Trainer.get_optimizer_cls_and_kwargs(args)
+                make([torch.zeros(1, requires_grad=True)], **its)
+    except (ValueError, TypeError, ImportError) as error:
         raise InputError(f"--optim {args.optim.value}: {' '.join(str(error).split())}") from None
     try:
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=args.learning_rate)
@@ -277,29 +290,34 @@ def parse_training_arguments(rest, **defaults):
     """`TrainingArguments` from words of the command line, with other defaults for some of its fields, and the precision
     in words: what the flags, the launcher or the hardware ask for (`choose_precision`).
 
-    Raises InputError for a value that it refuses, and for a tracker (`--report_to`) that is not installed.
+    Raises InputError for a value that it refuses, for a tracker (`--report_to`) that is not installed, for DeepSpeed.
     """
     from transformers import HfArgumentParser, TrainingArguments
 
     from ner_model.precision import choose_precision
 
-    asked = bool(given_flags(rest) & {"bf16", "fp16"})
+    given = given_flags(rest)
+    if "deepspeed" in given or asks_for("DEEPSPEED"):  # ZeRO-3 would leave the encoder random, and all of it saves bf16
+        raise InputError("DeepSpeed: not supported; use DDP, or FSDP for what is too large (configs/fsdp.yaml)")
+    asked = bool(given & {"bf16", "fp16"})
     parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
     parser.error = refuse
     parser.set_defaults(**defaults)
-    use_cpu = parser.parse_known_args(rest)[0].use_cpu or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
-    bf16, precision = choose_precision(asked, refused=False, use_cpu=use_cpu)
-    parser.set_defaults(**({"bf16": True} if bf16 else {}))
+    use_cpu = parser.parse_known_args(rest)[0].use_cpu or asks_for("CPU")
+    bf16, precision = choose_precision(asked, refused=None, use_cpu=use_cpu)
+    parser.set_defaults(use_cpu=use_cpu, **({"bf16": True} if bf16 else {}))
     try:
         (args,) = parser.parse_args_into_dataclasses(rest)
     except InputError:
         raise
-    except (ValueError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
     for name, least in LEAST.items():
         value = getattr(args, name)
         if value is not None and value < least:
-            raise InputError(f"--{name} {value}: give {least} or more")
+            raise InputError(f"--{name} {value:g}: give {least} or more")
+    if args.fsdp and args.world_size == 1:
+        raise InputError("--fsdp: one process has nothing to shard; start with accelerate launch (configs/fsdp.yaml)")
     if args.mixed_precision == "fp16" and args.device.type == "cpu":
         raise InputError("--fp16: a CPU has no fp16 to train in; leave it out, or give --bf16 true")
     if args.dataloader_num_workers == 0 and (
@@ -314,6 +332,9 @@ def parse_training_arguments(rest, **defaults):
             args.mixed_precision = os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
     elif bf16:
         precision += " (--bf16 false turns it off)"
+    if args.n_gpu > 1:  # DataParallel, which Trainer would take, computes in fp32 whatever the flags say
+        precision += f"; one of {args.n_gpu} GPUs, since this is one process (`accelerate launch` uses all)"
+        args._n_gpu = 1
     return args, precision
 
 

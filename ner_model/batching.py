@@ -185,7 +185,7 @@ def own_batches(trainer, rows, batch_sampler):
     )
     accelerator = trainer.accelerator
     return prepare_data_loader(
-        loader, accelerator.device, 1, 0, put_on_device=True, non_blocking=accelerator.non_blocking
+        loader, accelerator.device, 1, 0, put_on_device=True, non_blocking=trainer.args.dataloader_pin_memory
     )
 
 

@@ -19,6 +19,7 @@ from ner_data import InputError
 MANIFEST = "manifest.json"
 UNFINISHED = "_saving"  # neither Trainer's rotation (checkpoint-*) nor its push (which leaves out _*) looks at it
 SET_ASIDE = "_aside-"
+SEEN = "_seen"  # lies in the output directory for a moment: do all processes see it?
 CHECKPOINT = r"checkpoint-(\d+)"
 
 
@@ -54,7 +55,7 @@ def check_output_dir(output_dir, overwrite, resume, say=print):
         raise InputError(f"--output_dir {output_dir or 'runs'}: no permission to write into {place}; give another")
     if output_dir is not None and os.path.exists(output_dir):
         place, name = os.path.split(os.path.realpath(resume or ""))
-        if place == os.path.realpath(output_dir) and re.fullmatch(CHECKPOINT, name):
+        if os.path.isdir(place) and os.path.samefile(place, output_dir) and re.fullmatch(CHECKPOINT, name):
             resume = os.path.join(output_dir, name)  # one way to write it, whatever links lead there
             goes_on = True
         else:
@@ -217,6 +218,7 @@ class VerifiedCheckpoints:
             self.args.eval_on_start = False  # that was at the start of the run that this one goes on with
             self._newest = os.path.abspath(resume_from_checkpoint)
             self._refuse_another_run(resume_from_checkpoint)
+        self._check_directory_is_shared()
         if self.is_world_process_zero():
             clear_checkpoints(args.output_dir, resume_from_checkpoint)
         begin = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial)
@@ -224,6 +226,25 @@ class VerifiedCheckpoints:
         if resume_from_checkpoint is not None:
             self._find_best()
         return begin
+
+    def _check_directory_is_shared(self):
+        """Raises InputError in all processes where one does not see what the main one writes: it would find no
+        checkpoint to go on from, nor the best one at the end, and score its last weights beside the others' best."""
+        import torch
+
+        if self.args.world_size == 1:
+            return
+        mark = os.path.join(self.args.output_dir, SEEN)
+        if self.is_world_process_zero():
+            os.makedirs(self.args.output_dir, exist_ok=True)
+            pathlib.Path(mark).touch()
+        self.accelerator.wait_for_everyone()
+        seen = self.accelerator.gather(torch.tensor([int(os.path.exists(mark))], device=self.args.device))
+        if self.is_world_process_zero():
+            os.remove(mark)
+        if not seen.all():
+            blind = f"{int((seen == 0).sum())} of {len(seen)} processes do not see what the main one writes there"
+            raise InputError(f"--output_dir {self.args.output_dir}: {blind}; give a directory that all machines share")
 
     def _find_best(self):
         """Point to the best checkpoint so far: beside the one resumed from (the directory may have been moved), or
@@ -310,9 +331,10 @@ def full_disk(path, unfinished, newest):
 
 def how_to_go_on(checkpoint):
     """What to type to go on from a checkpoint."""
-    directory = os.path.dirname(checkpoint)
-    shown = os.path.relpath(directory)
-    shown = shlex.quote(directory if shown.startswith(os.pardir) else shown)
+    directory = pathlib.Path(os.path.dirname(checkpoint)).absolute()
+    with contextlib.suppress(ValueError):  # it is elsewhere
+        directory = directory.relative_to(pathlib.Path.cwd())
+    shown = shlex.quote(directory.as_posix())
     return f"go on with the same command and --output_dir {shown} --resume_from_checkpoint"
 
 
@@ -330,7 +352,7 @@ def new_run_directory(model):
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    stem = os.path.join("runs", f"{os.path.basename(model.rstrip('/'))}-{time.strftime('%Y%m%d-%H%M%S')}")
+    stem = os.path.join("runs", f"{os.path.basename(os.path.normpath(model))}-{time.strftime('%Y%m%d-%H%M%S')}")
     return broadcast_object_list([_make_directory(stem) if PartialState().is_main_process else None])[0]
 
 
@@ -410,7 +432,10 @@ def save_model(trainer, output_dir, write=None):
 
 def _flush(path):
     """fsync: a file's content, or a directory's entries, are on the disk when this returns."""
-    descriptor = os.open(path, os.O_RDONLY)
+    on_windows = os.name == "nt"  # which has no fsync of a directory, and wants to write to what it flushes
+    if on_windows and os.path.isdir(path):
+        return
+    descriptor = os.open(path, os.O_RDWR if on_windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -81,10 +81,9 @@ AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 @contextlib.contextmanager
 def quick_dropout(model):
-    """Let the model drop out by `keep` while this lasts, if it is on a CPU; attention too if it is plain SDPA."""
-    on_cpu = model.device.type == "cpu"
-    modules = [module for module in model.modules() if on_cpu and type(module) is torch.nn.Dropout]
-    attention = on_cpu and model.config._attn_implementation == "sdpa"
+    """Let a model that is trained on a CPU drop out by `keep` while this lasts; attention too if it is plain SDPA."""
+    modules = [module for module in model.modules() if type(module) is torch.nn.Dropout]
+    attention = model.config._attn_implementation == "sdpa"
     for module in modules:
         module.__class__ = QuickDropout
     if attention:

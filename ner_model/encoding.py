@@ -53,14 +53,19 @@ def encode_once(tables, tokenizer, names, max_length, stride, say=print):
                 split: encode_to_file(_path(folder, split), table, tokenizer, names, max_length, stride)
                 for split, table in tables.items()
             }
+            found = folder, {split: dataclasses.replace(part, table=None) for split, part in encoded.items()}
         except OSError as error:
-            raise InputError(
+            found = (
                 f"TMPDIR {os.environ.get('TMPDIR', '(not set)')}: the encoded corpus cannot be written to a temporary"
                 f" file ({error}); set it to a directory with room for 13 bytes a word"
-            ) from None
-        found = folder, {split: dataclasses.replace(part, table=None) for split, part in encoded.items()}
-    # in the order of the processes, and those of a machine are neighbours; nobody goes on before all have come here
-    folder, encoded = gather_object([found])[state.process_index - state.local_process_index]
+            )
+    # nobody goes on before all have come here, nor waits for one that cannot
+    everywhere = gather_object([found])
+    for fault in everywhere:
+        if isinstance(fault, str):
+            raise InputError(fault)
+    # in the order of the processes, and those of a machine are neighbours
+    folder, encoded = everywhere[state.process_index - state.local_process_index]
     windows = DatasetDict({split: Dataset.from_file(_path(folder, split)) for split in encoded})
     encoded = {split: dataclasses.replace(part, table=windows[split].data.table) for split, part in encoded.items()}
     return encoded, windows

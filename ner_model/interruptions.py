@@ -120,10 +120,11 @@ class Interruptible:
     place_of = None
 
     def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+        self._at_work = None  # (flag of the batch size, shape of the batch)
+        with self._memory():  # the model goes to its device
+            super().__init__(*args, **kwargs)
         # the filter puts averages in place of losses that are no number, and waits for the device at every step
         self.args.logging_nan_inf_filter = False
-        self._at_work = None  # (flag of the batch size, shape of the batch)
         self._evaluates = False
         self._last_step = None  # the step that was logged, evaluated and saved last, as far as that was due
         self._owes_evaluation = False  # at the checkpoint that this run goes on from
@@ -257,7 +258,8 @@ class Interruptible:
             if not isinstance(error, MemoryError) and not any(text in str(error) for text in OUT_OF_MEMORY):
                 raise
             if self._at_work is None:
-                raise TrainingStopped("out of memory before the first batch: give a smaller --model") from error
+                fix = "give a smaller --model, or make room"
+                raise TrainingStopped(f"out of memory before the first batch: {fix}") from error
             flag, (rows, tokens) = self._at_work
             steps = ""
             if flag == "--per_device_train_batch_size":

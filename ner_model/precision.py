@@ -1,4 +1,4 @@
-"""bf16 where the hardware is made for it."""
+"""bf16 where the hardware is made for it, and what that hardware is."""
 
 import math
 import os
@@ -15,7 +15,7 @@ def choose_precision(asked, refused, use_cpu=False):
 
     Args:
         asked: `--bf16` or `--fp16` was given.
-        refused: `--no_bf16` of the predictor was given.
+        refused: why bf16 is out of the question, in words, or None.
         use_cpu: whatever GPU there is.
 
     Returns:
@@ -25,7 +25,7 @@ def choose_precision(asked, refused, use_cpu=False):
 
     launcher = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if refused:
-        return False, "fp32, as --no_bf16 asks"
+        return False, f"fp32, {refused}"
     if asked:
         return False, "as the flags ask"
     if launcher != "no":
@@ -51,9 +51,22 @@ def _launcher_was_told():
     import psutil
     from accelerate.commands.config.config_args import default_config_file
 
-    command = psutil.Process().parent().cmdline()
+    # two levels: in a virtual environment on Windows the parent is a second python.exe
+    command = [word for parent in psutil.Process().parents()[:2] for word in parent.cmdline()]
     told = any(word.startswith(("--mixed_precision", "--mixed-precision", "--config_file")) for word in command)
     return told or os.path.isfile(default_config_file)
+
+
+def hardware(args):
+    """What `TrainingArguments` train on and how many of it, in words."""
+    import torch
+
+    if args.device.type == "cuda":
+        return f"{torch.cuda.get_device_name()} x {args.world_size}"
+    if args.device.type != "cpu":
+        return f"{args.device.type} x {args.world_size}"
+    cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
+    return f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
 
 
 def bf16_between_products(model, widest=math.inf):

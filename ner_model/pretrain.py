@@ -9,6 +9,7 @@ read). `run_ner.py --model DIR` fine-tunes what it writes. Beside the flags belo
 transformers.TrainingArguments work, but for a few that are refused by name and reason.
 """
 
+import glob
 import math
 import os
 import shlex
@@ -162,7 +163,7 @@ def read_text_of(flags, reading, say):
     from ner_data.text_file import read_paragraphs
 
     paragraphs = []
-    for path in flags.text:
+    for path in (path for text in flags.text for path in sorted(glob.glob(text)) or [text]):  # as a shell would
         found = read_paragraphs(path)
         say(f"{path}: {len(found):,} paragraphs")
         paragraphs.extend(found)

@@ -21,6 +21,7 @@ from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_lim
 from ner_model.masked_lm import MaskedTrainer, load_masked_lm
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, collate_rows, encode_paragraphs
+from ner_model.precision import hardware
 
 HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
 
@@ -127,9 +128,7 @@ def pretraining_arguments(flags, rest):
             what = f"--{name} {getattr(args, name):g}: a share of the steps, whose number --minutes leaves open"
             raise InputError(f"{what}; give a number of steps")
     if shards_weights(args):
-        raise InputError("accelerate launch: pre-training does not shard weights; start it without FSDP and DeepSpeed")
-    if args.n_gpu > 1:
-        raise InputError(f"--model {flags.model}: {args.n_gpu} GPUs and one process; start it with accelerate launch")
+        raise InputError("accelerate launch: pre-training does not shard weights; start it without FSDP")
     return args, precision
 
 
@@ -251,14 +250,6 @@ def dropouts_of(model):
     names = ("p", "attention_dropout")  # of torch's Dropout; of ModernBERT's attention, which has no module for it
     found = ((module, name, getattr(module, name, None)) for module in model.modules() for name in names)
     return [(module, name, p) for module, name, p in found if isinstance(p, float)]
-
-
-def hardware(args):
-    """The accelerator or processor and how many of them work, in words."""
-    if args.device.type == "cuda":
-        return f"{torch.cuda.get_device_name()} x {args.world_size}"
-    cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
-    return f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
 
 
 def trainings_of(name, say):

@@ -1,18 +1,22 @@
 """NerTrainer: only what the stock Trainer gets wrong or does slowly for this task."""
 
+import contextlib
+
 import numpy as np
 import torch
 from accelerate import DistributedType
+from torch.distributed.fsdp import StateDictType
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer
 
+from ner_data import InputError
 from ner_data.labels import IGNORED, label_ids
 from ner_model.batching import LongestFirst, WindowRows, own_batches, train_batches
 from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.dropout import quick_dropout
 from ner_model.interruptions import Interruptible
 from ner_model.load import SMALL
-from ner_model.precision import bf16_between_products
+from ner_model.precision import bf16_between_products, hardware
 
 LABEL_NAMES = ["labels", "sentence", "first_word"]  # what a window hands over to evaluation beside its scores
 
@@ -36,7 +40,8 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         bf16_between_products(self.model, SMALL)
 
     def train(self, *args, **kwargs):
-        with quick_dropout(self.model):
+        # not by where the model is: with FSDP and DeepSpeed it only moves to the GPU in there
+        with quick_dropout(self.model) if self.args.device.type == "cpu" else contextlib.nullcontext():
             return super().train(*args, **kwargs)
 
     def create_accelerator_and_postprocess(self):
@@ -46,6 +51,9 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         if self.is_fsdp_enabled:
             layers = next(module for module in self.model.modules() if isinstance(module, torch.nn.ModuleList))
             self.model._no_split_modules = [type(layers[0]).__name__]
+            kind = self.accelerator.state.fsdp_plugin.state_dict_type
+            if kind != StateDictType.FULL_STATE_DICT:  # then Trainer saves no model at the end
+                raise InputError(f"FSDP: {kind.name} saves no whole model; give FULL_STATE_DICT, as configs/fsdp.yaml")
 
     def get_train_dataloader(self):
         """This process's share of all batches."""
@@ -145,8 +153,7 @@ class WordLoss:
             loss = (self.weights[labels.clamp(min=0)] * loss).sum()  # the loss of what is no word is 0
         if num_items_in_batch is None:
             return loss / (labels != IGNORED).sum()
-        # with DataParallel the number comes once per GPU, and the loss is then multiplied by the number of GPUs
-        return loss / num_items_in_batch.sum()
+        return loss / num_items_in_batch
 
 
 class EpochRows(ProgressCallback):
@@ -204,11 +211,6 @@ def training_facts(trainer):
     args, state = trainer.args, trainer.state
     epoch = state.epoch or 0
     logged = {key: value for entry in state.log_history for key, value in entry.items()}
-    if args.device.type == "cuda":
-        hardware = f"{torch.cuda.get_device_name()} x {args.world_size}"
-    else:
-        cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
-        hardware = f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
     figure = "eval_" + (args.metric_for_best_model or "f1").removeprefix("eval_")
     best = [e["epoch"] for e in state.log_history if figure in e and e[figure] == state.best_metric]
     best = best if args.load_best_model_at_end else []
@@ -222,7 +224,7 @@ def training_facts(trainer):
         "label_smoothing": args.label_smoothing_factor,
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         "precision": {"no": "fp32"}.get(trainer.accelerator.mixed_precision, trainer.accelerator.mixed_precision),
-        "hardware": hardware,
+        "hardware": hardware(args),
         "seconds": logged.get("train_runtime"),
         "train_loss": logged.get("train_loss"),
     }

@@ -188,6 +188,7 @@ def fine_tune(
     from ner_model.trainer import LABEL_NAMES, NerTrainer, WordLoss
 
     encoder, tokenizer, names, windows = prepared
+    output_dir = output_dir.format(rank=rank)  # machines whose directories are not shared
     signals.catch()
     defaults = {
         "output_dir": output_dir,

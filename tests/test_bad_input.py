@@ -98,6 +98,7 @@ DAMAGED_CSV = {
 }  # fmt: skip
 
 DAMAGED_CONLL = {
+    "nothing separates the sentences": ("a.conll", "a\tO\n" * 501, 1, "no blank line, so 501 words would be one sen"),
     "empty": ("a.conll", "", 1, "the file is empty"),
     "one column": ("a.conll", "Ada\tB-per\nsings\n", 2,
                    "1 column where the first row, line 1, has 2, 'sings', write the word first and its tag last"),
@@ -119,6 +120,8 @@ DAMAGED_CONLL = {
 
 TOKENS = '{"tokens": ["Ada", "sings"], "tags": ["B-per", "O"]}\n'
 DAMAGED_JSONL = {
+    "two fields with tags": ("a.jsonl", '{"tokens": ["a"], "tags": ["B-NP"], "labels": ["O"]}', 1,
+                             "tags both in `tags` and in `labels`, leave one of them out"),
     "empty": ("a.jsonl", "", 1, "the file is empty"),
     "cut short": ("a.jsonl", TOKENS + TOKENS[:30], 2, "not JSON (Unterminated string starting at), "),
     "not JSON": ("a.jsonl", TOKENS + "Ada B-per\n", 2, "not JSON (Expecting value), 'Ada B-per', write one JSON objec"),

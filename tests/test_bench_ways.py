@@ -19,6 +19,7 @@ def test_means_and_ranges_of_the_rarest_types():
         "full": [one(0.5, 0.0, 10.4, 3 * 2**30), one(0.6, 0.5, 12.0, 4 * 2**30)],
         "LoRA": [one(0.7, 0.1, 8.0, None)] * 2,
     }
+    runs["full"][0]["test"]["per_type"]["nat"] = {"f1": 0.0, "support": 0}  # predicted once, never gold
     assert markdown(runs).splitlines() == [
         "| way | strict F1 | macro F1 | art (2) | eve (2) | tim (9) | seconds | peak MiB |",
         "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

@@ -257,6 +257,17 @@ def test_runs_with_other_settings_have_rows_of_their_own_that_say_so(tmp_path):
     }
 
 
+def test_runs_that_smooth_or_decode_otherwise_do_not_share_a_row(tmp_path):
+    smooth = {"epochs": 5, "learning_rate": 3e-5, "seconds": 1.0, "label_smoothing": 0.1}
+    greedy = FIGURES | {"sentences": 1234, "decoding": "argmax"}
+    paths = [
+        write_run(tmp_path / "a"),
+        write_run(tmp_path / "b", seed=43, training=smooth),
+        write_run(tmp_path / "c", seed=44, test=greedy),
+    ]
+    assert len(rows(*paths)) == 3
+
+
 def test_names_do_not_break_the_table(tmp_path):
     assert rows(write_run(tmp_path / "a", dataset="a|b\nc.csv", model="m"))[0][0] == "a\\|b c.csv"
 

@@ -278,6 +278,13 @@ def test_another_way_to_train_or_another_loss_is_refused(forked, run):
         assert code == 2 and message in output and output.endswith("; give the same, or start a new run\n")
 
 
+def test_machines_that_do_not_share_the_directory_are_told_before_they_train(forked, tmp_path):
+    for code, output in forked.processes(2, output_dir=f"{tmp_path}/{{rank}}"):
+        assert code == 2 and "1 of 2 processes do not see what the main one writes there" in output, output
+        assert "give a directory that all machines share" in output and "finished" not in output
+    assert entries(tmp_path / "0") == []
+
+
 def test_a_trainer_that_trains_twice_replaces_its_checkpoints(forked, tmp_path):
     code, output = forked.run(tmp_path, times=2)
     assert code == 0, output

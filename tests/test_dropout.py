@@ -1,5 +1,7 @@
 """Quick dropout: the distribution of torch's, the same attention, and nothing left behind."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import transformers
@@ -7,6 +9,8 @@ from families import FAMILIES
 
 from ner_model import dropout
 from ner_model.dropout import ATTENTION, QuickDropout, attention_with_quick_dropout, drop, keep, quick_dropout
+from ner_model.interruptions import Interruptible
+from ner_model.trainer import NerTrainer
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -131,6 +135,18 @@ def test_loss_and_gradients_are_the_plain_ones_but_for_the_masks(family, monkeyp
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(parameter.grad, gradients[name].grad, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_it_goes_by_where_the_training_is_not_by_where_the_model_still_is(device, monkeypatch):
+    """With FSDP the model is on the CPU when `train` begins, and then moves."""
+    model = transformers.AutoModelForTokenClassification.from_config(FAMILIES["bert-cased"][1](vocab_size=100))
+    seen = []
+    monkeypatch.setattr(Interruptible, "train", lambda trainer: seen.append(trainer.model.config._attn_implementation))
+    trainer = object.__new__(NerTrainer)
+    trainer.model, trainer.args = model, SimpleNamespace(device=torch.device(device))
+    trainer.train()
+    assert seen == [ATTENTION if device == "cpu" else "sdpa"]
 
 
 def test_nothing_is_left_behind(tmp_path):

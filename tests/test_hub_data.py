@@ -68,7 +68,7 @@ def test_strings_other_columns_and_schemes(save):
     )
     assert tables["train"]["tags"].to_pylist() == [["B-per", "I-per", "O"], ["B-per"]]
     message = refusal(dataset_name=name, test_fraction=0)
-    assert message == f"{name}/train: no column tokens or words, there are text, bilou, set --word_column"
+    assert message == f"{name}/train: no column tokens or words or Word, there are text, bilou, set --word_column"
 
 
 @pytest.mark.parametrize(("column", "values"), [("text", "Ada sings"), ("ids", [7, 8])])
@@ -122,8 +122,26 @@ def test_a_data_set_that_cannot_be_loaded(save, tmp_path, monkeypatch):
     assert refusal(dataset_name=str(tmp_path / "empty")).startswith(
         f"--dataset_name {tmp_path}/empty: cannot be loaded ("
     )
+    with monkeypatch.context() as patch:  # httpx's errors are of no type that one would think of
+        patch.setattr("datasets.load_dataset", lambda *_: (_ for _ in ()).throw(Exception("403 Forbidden")))
+        assert refusal(dataset_name="a/b").startswith(
+            "--dataset_name a/b: cannot be loaded (Exception '403 Forbidden')"
+        )
     name = save({"test": ROWS})
     assert refusal(dataset_name=name) == f"{name}: no split train, there are test, give another data set"
+
+
+def test_the_usual_names_of_a_csvs_columns_are_found_too(save):
+    rows = [{"Word": [f"Ada{k}", "sings"], "Tag": ["B-per", "O"]} for k in range(30)]
+    name = save({"train": rows}, Features({"Word": List(Value("string")), "Tag": List(Value("string"))}))
+    tables = read_corpus(dataset_name=name, word_column="Word", tag_column="Tag")
+    assert tables["train"]["tags"].to_pylist()[0] == ["B-per", "O"]
+
+
+def test_a_configuration_without_its_data_set_is_refused():
+    assert refusal(train_file="a.csv", dataset_config_name="en") == (
+        "--dataset_config_name en: give the --dataset_name that it is of"
+    )
 
 
 def test_files_and_a_data_set_exclude_each_other(tmp_path):

@@ -221,31 +221,31 @@ def test_precision_follows_flags_then_launcher_then_hardware(monkeypatch):
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert choose_precision(False, False)[0]
-    assert not choose_precision(False, refused=True)[0]
+    assert choose_precision(False, None)[0]
+    assert choose_precision(False, refused="as I say") == (False, "fp32, as I say")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    assert not choose_precision(False, False)[0]
+    assert not choose_precision(False, None)[0]
     xeon = {"avx512_bf16": True, "avx512_fp16": True, "cpu_name": "Intel Xeon"}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: xeon)
-    assert choose_precision(False, False) == (False, "fp32, on an Intel CPU without amx_bf16 it is faster than bf16")
+    assert choose_precision(False, None) == (False, "fp32, on an Intel CPU without amx_bf16 it is faster than bf16")
     for change in ({"amx_bf16": True}, {"avx512_fp16": False}, {"cpu_name": "AMD EPYC"}):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda change=change: xeon | change)
-        assert choose_precision(False, False)[0]
+        assert choose_precision(False, None)[0]
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    assert choose_precision(False, False) == (True, "bf16, as accelerate asks")
-    assert not choose_precision(False, refused=True)[0]
+    assert choose_precision(False, None) == (True, "bf16, as accelerate asks")
+    assert not choose_precision(False, refused="so")[0]
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
-    assert choose_precision(False, False)[0] is False
+    assert choose_precision(False, None)[0] is False
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")  # what the launcher writes when nobody chose
     monkeypatch.setattr("ner_model.precision._launcher_was_told", lambda: False)
-    assert choose_precision(False, False)[0]
+    assert choose_precision(False, None)[0]
     monkeypatch.setattr("ner_model.precision._launcher_was_told", lambda: True)
-    assert not choose_precision(False, False)[0]
+    assert not choose_precision(False, None)[0]
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
-    assert choose_precision(False, False) == (True, "bf16, this GPU has it")
-    assert choose_precision(False, False, use_cpu=True) == (False, "fp32, this machine has no bf16 arithmetic")
+    assert choose_precision(False, None) == (True, "bf16, this GPU has it")
+    assert choose_precision(False, None, use_cpu=True) == (False, "fp32, this machine has no bf16 arithmetic")

@@ -18,7 +18,7 @@ from test_windows import sentences
 from ner_data import InputError
 from ner_eval import onnx_export
 from ner_eval.onnx_export import ExportError, export_onnx, f1_of
-from ner_eval.onnx_runtime import PIP, WordTokenizer, check_weights
+from ner_eval.onnx_runtime import PIP, WordTokenizer, check_weights, remove_stale_onnx
 from ner_eval.publish import files_to_publish, main, publish
 from ner_eval.recognizer import Recognizer
 from ner_model.load import load_tokenizer
@@ -157,6 +157,35 @@ def test_other_weights_are_noticed(copy):
     for check in (check_weights, lambda path: Recognizer(str(path), runtime="onnx"), lambda path: publish(path, "a/b")):
         with pytest.raises(InputError, match="model.onnx: made from other weights than model.safetensors"):
             check(copy)
+
+
+@needs_onnx
+def test_the_file_of_an_earlier_model_goes_when_a_run_has_saved_another(copy):
+    said = []
+    remove_stale_onnx(copy, said.append)
+    assert (copy / "model.onnx").exists() and not said
+    with open(copy / "model.safetensors", "ab") as file:
+        file.write(b" ")
+    remove_stale_onnx(copy, said.append)
+    assert not (copy / "model.onnx").exists()
+    assert said == [f"{copy}: removed model.onnx, which an earlier model was exported to"]
+
+
+@needs_onnx
+def test_a_directory_that_cannot_be_written_to_is_one_line(copy, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    data = (copy / "model.onnx").read_bytes()
+    monkeypatch.setattr(onnx_export, "_trace", lambda exact, path: path.write_bytes(b"half"))
+    monkeypatch.setattr(onnx_export, "_describe", full)
+    with pytest.raises(ExportError, match="model.onnx: cannot be written .No space left on device."):
+        export_onnx(copy)
+    monkeypatch.setattr(onnx_export.os, "replace", full)
+    with pytest.raises(ExportError, match="cannot be written"):
+        export_onnx(copy)
+    monkeypatch.undo()
+    assert (copy / "model.onnx").read_bytes() == data and not (copy / "model.onnx.old").exists()
 
 
 @needs_onnx

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -212,8 +213,8 @@ def test_words_get_the_labels_of_the_model_itself(saved):
 def test_settings_come_from_the_config(bert_dir, saved, tmp_path):
     stored = {"ner_words": "plain", "ner_decoding": "viterbi", "ner_max_length": 20, "ner_stride": 3}
     directory = save_classifier(bert_dir, tmp_path, **stored)
-    assert read_settings(directory)[1:] == ("plain", "viterbi", 20, 3, None, "strict")
-    assert read_settings(saved)[1:] == ("treebank", "argmax", None, 16, None, "conlleval")
+    assert read_settings(directory)[1:] == ("plain", "viterbi", 20, 3, None, "strict", None)
+    assert read_settings(saved)[1:] == ("treebank", "argmax", None, 16, None, "conlleval", None)
     found = Recognizer(directory)
     assert found.max_length == 20
     tags = found(TEXT * 20)["tags"]
@@ -393,6 +394,42 @@ def test_a_type_with_a_comma_is_a_quoted_cell(saved, tmp_path):
     assert lines.is_of(0, record, text.split("\n", 1)[1])
 
 
+def test_a_type_with_a_space_cannot_stand_in_columns_by_spaces(tmp_path):
+    for text, refused in (("Ada NNP\n", True), ("Ada\tNNP\n", False)):
+        (tmp_path / "in.conll").write_text(text)
+        lines = Lines(Source(str(tmp_path / "in.conll")), "out.conll", ["O", "B-work of art"])
+        (record,) = lines.source.records(lambda text: [])
+        message = "columns by spaces cannot hold .*, write a .jsonl file"
+        with pytest.raises(InputError, match=message) if refused else nullcontext():
+            lines.check(record)
+
+
+def test_without_ids_blank_lines_separate_and_a_line_says_so(tmp_path):
+    said = []
+    (tmp_path / "in.csv").write_text("Word\nAda\nsings\n\nBob\n")
+    source = Source(str(tmp_path / "in.csv"), say=said.append)
+    assert [record.tokens for record in source.records(lambda text: [])] == [["Ada", "sings"], ["Bob"]]
+    assert said == [f"{source.path}: no column 'Sentence #', so blank lines separate the sentences"]
+    (tmp_path / "in.csv").write_text("Word\n" + "a\n" * 502)
+    with pytest.raises(InputError, match="in.csv:2: neither a column of sentence ids nor a blank line, so 501 words"):
+        list(Source(str(tmp_path / "in.csv")).records(lambda text: []))
+
+
+def test_a_model_that_was_evaluated_in_fp32_is_served_in_fp32(bert_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    directory = save_classifier(bert_dir, tmp_path)
+    assert Recognizer(directory, use_cpu=True).model.device.type == "cpu"
+    assert Recognizer(directory, use_cpu=True).precision == "bf16, this CPU has avx512_bf16"
+    directory = save_classifier(bert_dir, tmp_path, ner_precision="fp32")
+    assert Recognizer(directory, use_cpu=True).precision == "fp32, as it was evaluated"
+    with pytest.raises(InputError, match="ner_precision in its config.json is 'int4', not one of fp32"):
+        Recognizer(save_classifier(bert_dir, tmp_path, ner_precision="int4"))
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    assert Recognizer(save_classifier(bert_dir, tmp_path), use_cpu=True).precision == "fp32, fp16 is for training alone"
+
+
 def test_another_file_is_not_continued(ner, saved, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(predicting, "_load", lambda args: ner)
     source, path = tmp_path / "in.txt", tmp_path / "out.jsonl"
@@ -508,6 +545,11 @@ BAD_FILES = {
     "both.jsonl": (b'{"text": "a b", "tokens": ["b", "a"]}\n', "both.jsonl:1: the word 'a' of `tokens` is not in"),
     "half.jsonl": (b'{"text": "\\ud800"}\n', "half.jsonl:1: half a surrogate pair"),
     "note.jsonl": (b'{"text": "a", "note": "x\\ud83d"}\n', "note.jsonl:1: half a surrogate pair"),
+    "long.conll": (b"a\n" * 502, "long.conll:1: no blank line, so 501 words would be one sentence"),
+    "other.csv": (
+        b"sent_id,Word\n1,a\n",
+        "other.csv:1: no column 'Sentence #', there are 'sent_id', 'Word', set --sent",
+    ),
     "nul.txt": (b"a\0b\n", "nul.txt: NUL byte"),
     "cut.txt.gz": (gzip.compress(b"a" * 99)[:20], "cut.txt.gz: cannot be read"),
     "tab.jsonl": (b'{"tokens": ["a\\tb"]}\n', "tab.jsonl:1: a word with a tab"),
@@ -519,7 +561,7 @@ def test_mistakes_are_one_line_and_torch_is_not_imported(saved, tmp_path):
     for name, (data, _) in BAD_FILES.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "good.txt").write_text("a")
-    (tmp_path / "twice.csv").write_text("Word,Predicted\na,O\n")
+    (tmp_path / "twice.csv").write_text("Sentence #,Word,Predicted\n1,a,O\n")
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "config.json").write_text('{"architectures": ["BertModel"]}')
     cases += [
@@ -533,6 +575,12 @@ def test_mistakes_are_one_line_and_torch_is_not_imported(saved, tmp_path):
         (["--output", "./tab.jsonl", "--resume"], "tab.jsonl", "--output ./tab.jsonl: is the file to predict"),
         (["--output", "no/where.jsonl"], "good.txt", "--output no/where.jsonl: no such directory"),
         (["--output", "out.csv"], "twice.csv", "has a column Predicted already"),
+        (
+            ["--sentence_column", "Id"],
+            "none.csv",
+            "none.csv:1: no column 'Id', there are 'Sentence #', 'Word', set --sent",
+        ),
+        (["--output", "out.TXT"], "good.txt", "--output out.TXT: no format"),
         (["--resume"], "good.txt", "--resume: needs an --output file"),
         (["--word_column", "x"], "half.conll", "--word_column x: not a number"),
         (["--model", "plain"], "good.txt", "--model plain: no token classifier"),

@@ -391,7 +391,7 @@ def test_text_files_are_read_as_they_are(tmp_path):
     text = "One paragraph.\r\n\n  Zwei Absätze \n"
     for suffix, opener in (("txt", open), ("txt.gz", gzip.open), ("txt.xz", lzma.open)):
         with opener(tmp_path / f"a.{suffix}", "wb") as file:
-            file.write(text.encode())
+            file.write(text.encode("utf-8-sig"))
         assert read_paragraphs(tmp_path / f"a.{suffix}") == ["One paragraph.", "Zwei Absätze"]
 
 
@@ -401,6 +401,7 @@ def test_text_files_are_read_as_they_are(tmp_path):
         (None, "no such file"),
         (b"", "no text in it"),
         (b"good\nb\xffd\n", ":2: not UTF-8 (byte 0xFF)"),
+        ("good\n".encode("utf-16-le"), ":1: NUL byte"),
     ],
 )
 def test_a_text_that_cannot_be_read_is_an_error(tmp_path, content, message):
@@ -474,7 +475,7 @@ def test_training_arguments_that_cannot_be_are_refused(flags, message):
 def test_an_engine_that_shards_weights_is_refused(monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     flags, _, rest = pretrain.parse(["--text", "a", "--output_dir", "x", "--max_steps", "1"])
-    with pytest.raises(InputError, match="pre-training does not shard weights; start it without FSDP and DeepSpeed"):
+    with pytest.raises(InputError, match="pre-training does not shard weights; start it without FSDP"):
         pretraining_arguments(flags, rest)
 
 

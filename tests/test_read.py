@@ -17,6 +17,7 @@ from ner_data import InputError
 from ner_data.formats import word_csv
 from ner_data.read import read_corpus, read_sentences, read_words, to_dataset_dict
 from ner_data.split import write_split
+from ner_eval.records import Source
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -111,6 +112,53 @@ def test_the_latin_1_fixture_in_kaggles_layout():
         sentence(2, 'In/O São/B-geo Paulo/I-geo ,/O "/O None/O "/O says/O Citroën/B-org ./O'),
         sentence(12, "NA/B-org paid/O £/O 10,000/O ./O"),
     ]
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("cp1252", "Windows-1252"), ("latin-1", "Latin-1")])
+def test_what_is_not_utf_8_is_windows_1252_where_it_has_its_quotes(write, encoding, name):
+    word = "don’t€" if encoding == "cp1252" else "Citroën"
+    path = write("a.csv", f"Sentence #,Word,Tag\n1,{word},O\n".encode(encoding))
+    rows, said = read(path)
+    assert rows == [sentence(2, f"{word}/O")]
+    assert len(said) == 1 and said[0].endswith(f"so the whole file is read as {name}")
+    (record,) = Source(str(path), say=said.append).records(lambda text: [])
+    assert record.tokens == [word] and said[1] == f"{path}: not UTF-8, so the whole file is read as {name}"
+
+
+def test_bytes_that_windows_1252_has_not_are_latin_1(write):
+    path = write("a.csv", b"Sentence #,Word,Tag\n1,\x93\x81,O\n")
+    assert read(path)[0][0]["tokens"] == ["\x93\x81"]
+
+
+@pytest.mark.parametrize("more", ["1,café,O\n".encode("latin-1"), "1,é".encode()[:-1]], ids=["two files", "cut short"])
+def test_damaged_utf_8_is_not_read_as_something_else(write, more):
+    path = write("a.csv", "Sentence #,Word,Tag\n1,Müller,O\n1,São,O\n".encode() + more)
+    message = "not UTF-8.*, but 2 characters that are not ASCII are, so it is damaged or two files in one, mend it"
+    with pytest.raises(InputError, match=f"a.csv:4: {message}"):
+        read(path)
+    with pytest.raises(InputError, match=f"a.csv: {message}"):
+        Source(str(path))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "conll"])
+def test_line_ends_that_were_written_twice_are_one(write, suffix):
+    separator = "," if suffix == "csv" else "\t"
+    header = "Word,Tag\n" if suffix == "csv" else ""
+    content = header + "Ada,B-per\nLovelace,I-per\nsings,O\n\nBob,B-per\nsleeps,O\n".replace(",", separator)
+    path = write(f"a.{suffix}", content.replace("\n", "\r\r\n"))
+    rows, said = read(path)
+    first = 2 if suffix == "csv" else 1
+    assert rows == [ADA[0] | {"row": first}, sentence(first + 4, "Bob/B-per sleeps/O")]
+    assert f"{path}: {content.count(chr(10))} line ends of CR CR LF, read as one each" in said
+
+
+def test_a_column_that_is_only_a_little_like_the_ids_is_no_id(write):
+    for name in ("Sense", "Sentiment", "Sequence", "sentence_text"):
+        rows, _ = read(write("a.csv", f"Word,Tag,{name}\na,O,1\n\nb,O,2\n"))
+        assert rows == [sentence(2, "a/O"), sentence(4, "b/O")]
+    for name in ("sent_id", "Sentence", "sentence no", "SENTENCE_ID", "Sentense #"):
+        with pytest.raises(InputError, match=f"set --sentence_column '{name}'"):
+            read(write("a.csv", f"Word,Tag,{name}\na,O,1\n\nb,O,2\n"))
 
 
 def test_words_stay_exactly_what_they_are(write):
@@ -363,8 +411,15 @@ def test_a_random_file_is_read_as_the_csv_module_reads_it_or_refused(tmp_path, b
 
 def test_blocks_of_a_few_bytes_find_the_same_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(word_csv, "BLOCK", 3)
+    monkeypatch.setattr(word_csv, "AT_ONCE", 2)
     test_what_the_csv_writer_writes_is_read_back(tmp_path)
     test_a_random_file_is_read_as_the_csv_module_reads_it_or_refused(tmp_path)
+
+
+def test_a_mark_that_begins_a_block_is_a_word_and_a_blank_block_is_blank(write, monkeypatch):
+    monkeypatch.setattr(word_csv, "AT_ONCE", 1)
+    rows, _ = read(write("a.csv", 'Word,Tag\n\ufeff,O\n\ufeff"a,O\n\n,\n\nb,O\n\n'))
+    assert [row["tokens"] for row in rows] == [["\ufeff", '\ufeff"a'], ["b"]]
 
 
 @random_files

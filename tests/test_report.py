@@ -38,6 +38,11 @@ def test_without_a_test_split_the_page_says_that_validation_flatters(tmp_path):
         write_report(tmp_path, {"test": None}, {"validation": PAIR})
 
 
+def test_sentences_without_any_entity_make_a_report_too(tmp_path):
+    page = written(tmp_path, [sentence("it rains", "O O", "O O", [0.9, 0.8])] * 3)
+    assert "Which type was taken for which" not in page and "3 test sentences" in page
+
+
 def test_lists_of_different_lengths_are_refused(tmp_path):
     one = {"tokens": ["a", "b"], "tags": ["O"], "predicted": ["O"]}
     with pytest.raises(ValueError, match="not as many tags as words"):

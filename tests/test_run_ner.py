@@ -201,6 +201,9 @@ def test_the_directory_is_a_plain_model(finished):
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl", ".part"))]
     config = json.loads((directory / "config.json").read_text())
     assert (config["ner_words"], config["ner_max_length"], config["ner_stride"]) == ("treebank", 20, 3)
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert (config["ner_precision"] == "fp32") == (metrics["training"]["precision"] == "fp32")
+    assert "/" not in metrics["model"]  # of a directory, the last part alone is told
     serve = transformers.pipeline("token-classification", model=str(directory), aggregation_strategy="simple")
     found = serve("Angela Merkel visited Paris on Monday .")
     assert all(set(entity) == {"entity_group", "score", "word", "start", "end"} for entity in found)
@@ -358,6 +361,15 @@ WRONG = {
         ["--lr_scheduler_type", "cosine_with_min_lr"],
         "--lr_scheduler_type cosine_with_min_",
     ),
+    "no learning rate": (["--learning_rate", "-1"], "--learning_rate -1: give 0 or more"),
+    "no decay": (["--weight_decay", "-0.1"], "--weight_decay -0.1: give 0 or more"),
+    "no optimizer has this": (["--adam_beta1", "1.5"], "--optim adamw_torch_fused: Invalid beta parameter at index 0"),
+    "no compiler": (
+        ["--torch_compile", "true", "--torch_compile_backend", "x"],
+        "--torch_compile_backend x: give one of eager",
+    ),
+    "a configuration that is not there": (["--accelerator_config", "no.json"], "TrainingArguments: "),
+    "sharding alone": (["--fsdp", "full_shard"], "--fsdp: one process has nothing to shard; start with accelerate lau"),
     "kernels that are not installed": (
         ["--use_liger_kernel", "true"],
         "--use_liger_kernel: liger-kernel is not instal",

@@ -42,7 +42,8 @@ def test_agreement_leaves_no_suspect():
 
 def test_the_list_is_a_csv_without_formulas(tmp_path):
     write_suspects(tmp_path / "s.csv", rank_suspects(TABLE, PREDICTED, CONFIDENCE, "words.csv"))
-    with open(tmp_path / "s.csv", encoding="utf-8", newline="") as file:
+    assert (tmp_path / "s.csv").read_bytes().startswith(b"\xef\xbb\xbf")  # for Excel
+    with open(tmp_path / "s.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["place", "confidence", "words", "gold", "predicted", "sentence"]
     assert rows[1] == ["words.csv:4", "0.95", "'=", "O", "B-per", "'= he left"]
@@ -97,6 +98,8 @@ def test_wrong_input(tmp_path, capsys, monkeypatch):
     assert "--folds 1: give 2 or more" in capsys.readouterr().err
     assert main(["--seed", "-1"]) == 2
     assert "--seed -1: give 0 to 4294967295" in capsys.readouterr().err
+    assert main(["--group_column", "doc"]) == 2
+    assert "--group_column: a fold is of sentences, whatever their document" in capsys.readouterr().err
     for path in (tmp_path, tmp_path / "no" / "where.csv"):
         assert main(["--output", str(path)]) == 2
         assert f"--output {path}: a directory, or in none that may be written to" in capsys.readouterr().err

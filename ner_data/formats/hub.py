@@ -1,11 +1,11 @@
 """A data set from the Hub, or a directory that `save_to_disk` wrote: sentences with `tokens` and `ner_tags`.
 
-    --dataset_name tner/wnut2017
     --dataset_name unimelb-nlp/wikiann --dataset_config_name en
     --dataset_name my_corpus/
 
 Words are a list of strings, `tokens` or `words`; tags are `ner_tags`, `tags` or `labels`: a list of strings, or of ids
-whose names the data set's features hold (`ClassLabel`). `--word_column` and `--tag_column` name other columns.
+whose names the data set's features hold (`ClassLabel`). `--word_column` and `--tag_column` name other columns; `Word`
+and `Tag`, which these flags are if nobody says, come last.
 """
 
 import os
@@ -18,7 +18,7 @@ from ner_data import InputError
 from ner_data.sentences import Words
 from ner_data.text_file import counted, shown
 
-TOKENS, TAGS = ("tokens", "words"), ("ner_tags", "tags", "labels")
+TOKENS, TAGS = ("tokens", "words", "Word"), ("ner_tags", "tags", "labels", "Tag")
 STRINGS = ("string", "large_string")
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 
@@ -50,7 +50,7 @@ def _load(name, config_name):
             loaded = datasets.load_from_disk(name)
         else:
             loaded = datasets.load_dataset(name, config_name)
-    except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError, LookupError) as error:
+    except Exception as error:  # each library below has types of its own
         reason = shown(" ".join(str(error).split()), 300)
         fix = "check --dataset_name, --dataset_config_name and the network"
         raise InputError(f"--dataset_name {name}: cannot be loaded ({type(error).__name__} {reason}), {fix}") from None

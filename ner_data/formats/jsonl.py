@@ -131,7 +131,7 @@ def _parse(place, text):
 
 def _read_record(place, record, names):
     """A line's object -> (tokens, tags, faults)."""
-    tags_key = _first_key(record, TAGS)
+    tags_key = _tags_key(place, record)
     tokens_key = _first_key(record, TOKENS)
     spans_key = _spans_key(place, record)
     has_text, has_words = "text" in record and spans_key, "tokenized_text" in record and "ner" in record
@@ -159,6 +159,15 @@ def _read_record(place, record, names):
         return tokens, tags, as_given
     keys = ", ".join(shown(key, 30) for key in list(record)[:8])
     raise InputError(f"{place}: none of the known layouts, the keys are {keys or 'none'}, give {LAYOUTS}")
+
+
+def _tags_key(place, record):
+    """The field with the tags of a line's words, or None. Raises InputError for two of them that are not the same."""
+    key = _first_key(record, TAGS)
+    both = [record.get(name) for name in ("tags", "labels")] if key == "tags" else []
+    if both and all(map(_is_flat, both)) and both[0] != both[1]:
+        raise InputError(f"{place}: tags both in `tags` and in `labels`, leave one of them out")
+    return key
 
 
 def _spans_key(place, record):

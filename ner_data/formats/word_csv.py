@@ -22,12 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_data import InputError
-from ner_data.sentences import Words, is_empty
+from ner_data.sentences import Words, check_separated, is_empty
 from ner_data.text_file import counted, line_of, read_text, shown
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-LONGEST = 500  # words of a sentence that is believed where nothing in the file separates sentences
+SENTENCE_IDS = re.compile(r"sent(ence)?s?[ _.-]?(#|ids?|no|nr|num|number|idx|index)?", re.IGNORECASE)
 BLOCK = 1 << 22  # bytes
+AT_ONCE = 500_000  # rows that pandas reads together
 QUOTE, LF, CR = ord('"'), ord("\n"), ord("\r")
 
 
@@ -41,7 +42,7 @@ class Columns(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Where the rows of a CSV file stand in its bytes; all (rows,) int64, the header is row 0."""
+    """Where the rows of a CSV file stand in its bytes; all (rows,) int32, the header is row 0."""
 
     starts: np.ndarray  # first byte
     ends: np.ndarray  # one past the last byte, without the line end
@@ -50,7 +51,7 @@ class Rows(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """Where the bytes stand that make a file's rows, whether quoted or not; all int64."""
+    """Where the bytes stand that make a file's rows, whether quoted or not; all int32."""
 
     ends: np.ndarray  # line ends; of CRLF, the LF
     separators_before_ends: np.ndarray  # how many separators stand before each
@@ -71,20 +72,20 @@ def read_word_csv(path, columns=Columns(), say=print):  # noqa: B008 (a tuple ca
     rows = _find_rows(path, data, separator)
     blank = _find_blank(path, data, rows, separator, len(names))
     wanted = {columns.word, columns.tag, *[columns.sentence] * has_ids, *[columns.group] * (columns.group is not None)}
-    frame = _read_cells(data, separator, names, wanted)
-    if len(frame) != len(rows.starts):
-        raise InputError(f"{path}: pandas reads {len(frame)} rows where {len(rows.starts)} stand, is it CSV at all?")
-    words, tags = _strings(frame[columns.word]), _strings(frame[columns.tag])
+    cells = _read_cells(path, data, separator, names, sorted(wanted), rows)
+    words, tags = cells[columns.word], cells[columns.tag]
     looks_blank = np.flatnonzero(~blank & is_empty(words))
     blank[looks_blank] = [_is_blank(data[rows.starts[row] : rows.ends[row]], separator) for row in looks_blank]
-    blank[: np.searchsorted(rows.starts, start) + 1] = True  # the header
+    blank[: np.searchsorted(rows.starts, np.int32(start)) + 1] = True  # the header
     if blank.all():
         raise InputError(f"{path}:{line_of(data, start)}: a header and no rows, add one row per word")
-    ids = _strings(frame[columns.sentence]) if has_ids else None
+    ids = cells[columns.sentence] if has_ids else None
     if not has_ids:
         say(f"{path}: no column {shown(columns.sentence)}, so blank lines separate the sentences")
-    groups = None if columns.group is None else _strings(frame[columns.group])
-    return words_of_rows(path, words, tags, ids, blank, rows.lines, groups)
+    groups = None if columns.group is None else cells[columns.group]
+    lines = rows.lines
+    del data, rows, cells
+    return words_of_rows(path, words, tags, ids, blank, lines, groups)
 
 
 def column_names(path, columns=Columns()):  # noqa: B008
@@ -132,24 +133,27 @@ def _check_strings(path, name, values, rows):
 def words_of_rows(path, tokens, tags, ids, blank, lines, groups=None):
     """Rows, some of them blank -> `Words`; with `ids` None, the blank rows separate the sentences.
 
-    tokens, tags, ids, groups: (rows,) string; blank: (rows,) bool; lines: (rows,) int64.
+    tokens, tags, ids, groups: (rows,) string; blank: (rows,) bool; lines: (rows,) int.
     Raises InputError when the first row has no sentence id, an id comes back later, a sentence has no group or two, or
     nothing separates the sentences.
     """
-    kept = np.flatnonzero(~blank)
+    kept = np.flatnonzero(~blank).astype(np.int32)
     lines = lines[kept]
     if ids is None:
         starts = np.flatnonzero(np.diff(kept, prepend=-2) > 1)
-        if len(starts) == 1 and len(kept) > LONGEST:
-            raise InputError(
-                f"{path}:{lines[0]}: neither a column of sentence ids nor a blank line, so {len(kept):,} words would be"
-                " one sentence, name the column with --sentence_column, or put a blank line between sentences"
-            )
+        check_separated(f"{path}:{lines[0]}", len(starts), len(kept), has_header=True)
     else:
-        starts = _starts_by_id(path, ids.take(pa.array(kept)), lines)
+        starts = _starts_by_id(path, _at(ids, kept), lines)
     if groups is not None:
-        groups = _groups_of_sentences(path, groups.take(pa.array(kept)), starts, lines)
-    return Words(path, tokens.take(pa.array(kept)), tags.take(pa.array(kept)), starts, lines, groups)
+        groups = _groups_of_sentences(path, _at(groups, kept), starts, lines)
+    return Words(path, _at(tokens, kept), _at(tags, kept), starts, lines, groups)
+
+
+def _at(column, kept):
+    """The rows of a column that are kept, ascending; where they are neighbours, no copy."""
+    if kept[-1] - kept[0] == len(kept) - 1:
+        return column.slice(int(kept[0]), len(kept))
+    return column.take(pa.array(kept))
 
 
 def _groups_of_sentences(path, groups, starts, lines):
@@ -225,12 +229,13 @@ def _check_header(place, names, columns):
         fix = "separate the cells by comma, semicolon or tab"
         raise InputError(f"{place}: one column where two or more are needed, {shown(names[0])}, {fix}")
     rest = [other for other in names if other not in columns]
-    if columns.sentence == Columns().sentence and not _nearest(columns.sentence, rest):
+    if columns.sentence == Columns().sentence and not ids_by_another_name(names, columns):
         del flags["--sentence_column"]  # blank lines separate the sentences, if it is not there
     for flag, name in flags.items():
         if name in names:
             continue
-        nearest = _nearest(name, rest)
+        nearest = ids_by_another_name(names, columns) if flag == "--sentence_column" else None
+        nearest = nearest or _nearest(name, rest)
         found = ", ".join(shown(other, 40) for other in names[:12]) + ", ..." * (len(names) > 12)
         fix = f"set {flag} {shown(nearest)}" if nearest else f"name it with {flag}, or add a header line"
         others = [other for other, column in flags.items() if column not in names and other != flag]
@@ -239,10 +244,19 @@ def _check_header(place, names, columns):
     return columns.sentence in names
 
 
-def _nearest(name, names):
+def ids_by_another_name(names, columns):
+    """A column of a header that seems to hold the sentence ids though it is not called `columns.sentence`, or None."""
+    others = [name for name in names if name not in columns]
+    if columns.sentence in names:
+        return None
+    usual = next((name for name in others if SENTENCE_IDS.fullmatch(name.strip())), None)
+    return usual or _nearest(columns.sentence, others, 0.8)
+
+
+def _nearest(name, names, cutoff=0.5):
     """The name that is most like `name`, whatever its case, or None."""
     lowered = {other.lower(): other for other in reversed(names)}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
     return lowered[close[0]] if close else None
 
 
@@ -252,21 +266,22 @@ def _find_rows(path, data, separator):
     marks = _find_marks(text, separator)
     ends, separators_before = marks.ends, marks.separators_before_ends
     if not len(ends) or ends[-1] < len(text) - 1:  # no line end at the end of the file
-        ends, separators_before = np.append(ends, len(text)), np.append(separators_before, marks.separators)
-    lines = np.arange(1, len(ends) + 1)
+        ends = np.append(ends, np.int32(len(text)))
+        separators_before = np.append(separators_before, np.int32(marks.separators))
+    lines = np.arange(1, len(ends) + 1, dtype=np.int32)
     quoted = _find_quoted(path, data, text, marks.quotes, separator)
     inner = np.searchsorted(ends, quoted)
     inner_separators = np.diff(marks.separators_before_quotes[np.searchsorted(marks.quotes, quoted)])[:, 0]
     if (inner[:, 0] != inner[:, 1]).any():  # there are line ends in quoted text
         _refuse_swallowed_rows(path, data, quoted, inner_separators, inner[:, 1] - inner[:, 0])
         is_outside = np.cumsum(np.bincount(inner.ravel(), minlength=len(ends)))[: len(ends)] % 2 == 0
-        lines = np.append(1, 1 + lines[is_outside][:-1])
+        lines = np.append(np.int32(1), 1 + lines[is_outside][:-1])
         ends, separators_before = ends[is_outside], separators_before[is_outside]
-    starts = np.append(0, ends[:-1] + 1)
-    cells = 1 + np.diff(separators_before, prepend=0)
+    starts = np.append(np.int32(0), ends[:-1] + 1)
+    cells = 1 + np.diff(separators_before, prepend=np.int32(0))
     if len(quoted):
         rows = np.searchsorted(starts, quoted[:, 0], side="right") - 1
-        cells -= np.bincount(rows, inner_separators, minlength=len(cells)).astype(np.int64)
+        cells -= np.bincount(rows, inner_separators, minlength=len(cells)).astype(np.int32)
     if b"\r" in data:
         is_crlf = (text[np.minimum(ends, len(text) - 1)] == LF) & (ends > starts) & (text[ends - 1] == CR)
         ends = ends - is_crlf
@@ -283,13 +298,14 @@ def _find_marks(text, separator):
         is_end[returns[text[np.minimum(returns + first + 1, len(text) - 1)] != LF]] = True
         found = np.flatnonzero(block == ord(separator))
         for places in (np.flatnonzero(is_end), np.flatnonzero(block == QUOTE)):
-            parts += [places + first, np.searchsorted(found, places) + separators]
+            both = (places + first, np.searchsorted(found, places) + separators)
+            parts += [array.astype(np.int32) for array in both]  # a file has less than 2 GiB
         separators += len(found)
     return Marks(*(np.concatenate(parts[kind::4]) for kind in range(4)), separators)
 
 
 def _find_quoted(path, data, text, marks, separator):
-    """Pair up the quotation marks, (marks,) -> those around each piece of quoted text: (pieces, 2) int64.
+    """Pair up the quotation marks, (marks,) -> those around each piece of quoted text: (pieces, 2) int32.
 
     Where every mark opens a cell, closes one or is doubled, the marks pair up as they come, and a doubled one parts
     its cell in two pieces. Where a mark stands inside an unquoted cell (5'10"), a walk from mark to mark finds out.
@@ -317,7 +333,7 @@ def _find_quoted(path, data, text, marks, separator):
             _refuse_quote(path, data, opening, f"text follows the closing mark on line {line_of(data, mark)}")
     if opening is not None:
         _refuse_quote(path, data, opening, "it is never closed")
-    return np.array(pieces, np.int64).reshape(-1, 2)
+    return np.array(pieces, np.int32).reshape(-1, 2)
 
 
 def _refuse_quote(path, data, opening, what):
@@ -358,21 +374,35 @@ def _is_blank(text, separator):
     return all(cell.strip(b" \t") in (b"", b'""') for cell in text.split(separator.encode()))
 
 
-def _read_cells(data, separator, names, wanted):
-    """The wanted columns as a DataFrame of strings, blank lines and the header included as rows."""
-    frame = pd.read_csv(
-        io.BytesIO(data),
-        sep=separator,
-        header=None,
-        names=range(len(names)),
-        usecols=[names.index(name) for name in wanted],
-        index_col=False,
-        dtype=str,
-        keep_default_na=False,
-        na_filter=False,
-        skip_blank_lines=False,
-    )
-    return frame.rename(columns=dict(enumerate(names)))
+def _read_cells(path, data, separator, names, wanted, rows):
+    """The wanted columns, {name: (rows,) string}, blank lines and the header included as rows.
+
+    Block by block, which saves memory. Raises InputError where pandas finds other rows than stand there.
+    """
+    parts = {name: [] for name in wanted}
+    above = separator.encode() * (len(names) - 1) + b"\n"  # a row, since pandas looks for a mark before the first one
+    for first in range(0, len(rows.starts), AT_ONCE):
+        ends = rows.ends[first : first + AT_ONCE]
+        block = data[rows.starts[first] : ends[-1]]
+        end = b"\r" if block.endswith(b"\r") else b"\n"  # or the two would be one line end
+        frame = pd.read_csv(
+            io.BytesIO(b"".join((above, block, end))),
+            sep=separator,
+            header=None,
+            names=range(len(names)),
+            usecols=[names.index(name) for name in wanted],
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            na_filter=False,
+            skip_blank_lines=False,
+        )
+        if len(frame) - 1 != len(ends):
+            what = f"pandas reads {len(frame) - 1} rows where {len(ends)} stand"
+            raise InputError(f"{path}:{rows.lines[first]}: {what}, is it CSV at all?")
+        for name, part in parts.items():
+            part.append(_strings(frame[names.index(name)])[1:])
+    return {name: pa.concat_arrays(parts.pop(name)) for name in wanted}
 
 
 def _strings(column):
