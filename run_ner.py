@@ -221,7 +221,7 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
     from ner_data.mentions import with_other_mentions
     from ner_data.windows import say_encoded, say_first_sentence
     from ner_eval.score import ComputeMetrics
-    from ner_model.allocator import keep_freed_memory
+    from ner_model.allocator import keep_few_kernels, keep_freed_memory
     from ner_model.batching import WindowCollator, count_labelled, rounding, say_batches
     from ner_model.early_stopping import early_stopping
     from ner_model.encoding import encode_once
@@ -230,6 +230,7 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
 
     # 5 load
     keep_freed_memory()
+    keep_few_kernels(width)
     if not (MAIN_PROCESS and sys.stderr.isatty()):  # progress bars are for a terminal
         transformers.logging.disable_progress_bar()
     scratch, sentences = recipe.model == SCRATCH, len(tables["train"])

@@ -16,7 +16,7 @@ from benchmarks.bench_data import peak
 from benchmarks.peers import AfterStep, Job, OwnLoop, Stock
 from ner_eval.score import ComputeMetrics, score
 from ner_eval.span_counts import shared_ids, span_scores
-from ner_model.allocator import keep_freed_memory
+from ner_model.allocator import keep_few_kernels, keep_freed_memory
 from ner_model.arguments import training_arguments
 from ner_model.batching import WindowCollator, rounding
 from ner_model.encoding import encode_once
@@ -38,6 +38,7 @@ class Ours:
     def __init__(self, model, tokenizer, job):
         self.job = job
         keep_freed_memory()
+        keep_few_kernels(model.config.hidden_size)
         args, _ = training_arguments(
             [
                 *("--output_dir", job.directory),

@@ -577,8 +577,8 @@ def test_mistakes_are_one_line_and_torch_is_not_imported(saved, tmp_path):
         (["--output", "out.csv"], "twice.csv", "has a column Predicted already"),
         (
             ["--sentence_column", "Id"],
-            "none.csv",
-            "none.csv:1: no column 'Id', there are 'Sentence #', 'Word', set --sent",
+            "word.csv",
+            "word.csv:1: no column 'Id', there are 'Sentence #', 'Word', set --sent",
         ),
         (["--output", "out.TXT"], "good.txt", "--output out.TXT: no format"),
         (["--resume"], "good.txt", "--resume: needs an --output file"),
