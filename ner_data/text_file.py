@@ -49,8 +49,7 @@ def read_text(path, say=print):
     or holds a NUL byte.
     """
     data = _read_bytes(path)
-    if len(data) >= 2**31:  # the offsets of Arrow's strings are 32 bits wide
-        raise InputError(f"{path}: {len(data):,} bytes, over 2 GiB, split it and give a pattern for the parts")
+    _refuse_large(path, data)
     _refuse_other_encodings(path, data)
     data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
@@ -62,6 +61,7 @@ def read_text(path, say=print):
         encoding = other_encoding(place, (data[first : first + CHUNK] for first in range(0, len(data), CHUNK)))
         say(f"{place}, so the whole file is read as {ENCODING_NAMES[encoding]}")
         data = data.decode(encoding).encode("utf-8")
+        _refuse_large(path, data)
     if doubled := data.count(b"\r\r\n"):  # text written twice in Windows' way
         say(f"{path}: {counted(doubled, 'line end')} of CR CR LF, read as one each")
         data = data.replace(b"\r\r\n", b"\r\n")
@@ -92,6 +92,11 @@ def other_encoding(place, chunks):
         others = counted(whole, "character")
         raise InputError(f"{place}, but {others} that are not ASCII are, so it is damaged or two files in one, mend it")
     return "cp1252" if between and not between & NOT_1252 else "latin-1"
+
+
+def _refuse_large(path, data):
+    if len(data) >= 2**31:  # the offsets of Arrow's strings are 32 bits wide
+        raise InputError(f"{path}: {len(data):,} bytes, over 2 GiB, split it and give a pattern for the parts")
 
 
 def _read_bytes(path):

@@ -50,7 +50,8 @@ class Lines:
     """
 
     def __init__(self, source, path, names=()):
-        self.format, self.source, self.names = output_format(path), source, names
+        self.format, self.source = output_format(path), source
+        self.spaced = [name for name in names if " " in name]
         self.repeats = self.format == source.format and self.format != "jsonl"  # the rows read are written again
         self.separator = "\t" if self.format == "conll" or str(path).lower().endswith(".tsv") else ","
         if self.repeats and self.format == "word_csv" and PREDICTED in source.names:
@@ -74,9 +75,8 @@ class Lines:
 
     def check(self, record):
         """Raise InputError for a word, or a label that may come, that the output's format cannot hold."""
-        by_spaces = self.repeats and self.format == "conll" and self.source.separator == " "
-        if spaced := [name for name in self.names if by_spaces and " " in name]:
-            what = f"{self.source.path}: columns by spaces cannot hold the label {shown(spaced[0])}"
+        if self.repeats and self.format == "conll" and self.source.separator == " " and self.spaced:
+            what = f"{self.source.path}: columns by spaces cannot hold the label {shown(self.spaced[0])}"
             raise InputError(f"{what}, write a .jsonl file")
         if self.format == "jsonl" or self.repeats:
             return

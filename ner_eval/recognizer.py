@@ -232,9 +232,11 @@ def read_settings(model, trust_remote_code=False):
         "strict" if "ner_decoding" in config else "conlleval",
         config.get("ner_precision"),
     )
-    known = {"words": (settings.rule, RULES), "decoding": (settings.decoding, DECODINGS)}
-    known["precision"] = settings.precision or "fp32", ("fp32",)
-    for key, (value, choices) in known.items():
+    for key, value, choices in (
+        ("words", settings.rule, RULES),
+        ("decoding", settings.decoding, DECODINGS),
+        ("precision", settings.precision or "fp32", ("fp32",)),
+    ):
         if value not in choices:
             possible = ", ".join(choices)
             raise InputError(f"--model {model}: ner_{key} in its config.json is {value!r}, not one of {possible}")

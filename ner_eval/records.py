@@ -93,9 +93,8 @@ class Source:
         """The file's lines; only LF ends one."""
         if self.path == "-":
             return io.TextIOWrapper(sys.stdin.buffer, encoding=self.encoding, newline="\n", errors="surrogateescape")
-        opened = gzip.open if self.path.endswith(".gz") else open
         newline = "" if self.format == "word_csv" else "\n"
-        return opened(self.path, "rt", encoding=self.encoding, newline=newline)
+        return _opener(self.path)(self.path, "rt", encoding=self.encoding, newline=newline)
 
     def _read_header(self, say):
         """Find the header line of a word CSV and its separator: the one that finds most of the columns."""
@@ -216,7 +215,8 @@ def _csv_rows(source, lines):
 def _csv_cells(source, lines):
     """Yield (line, cells, the row as it stands there) of every row, the header included."""
     consumed, line = [], 1
-    reader = csv.reader((consumed.append(text) or text for text in lines), delimiter=source.separator, strict=True)
+    lines = (consumed.append(text) or text for text in _without_second_ends(lines))
+    reader = csv.reader(lines, delimiter=source.separator, strict=True)
     while True:
         consumed.clear()
         try:
@@ -228,6 +228,15 @@ def _csv_cells(source, lines):
             raise InputError(f"{what}, write a quotation mark that is a word as {QUOTED_MARK}") from None
         yield line, cells, "".join(consumed).rstrip("\r\n")
         line += len(consumed)
+
+
+def _without_second_ends(lines):
+    """Of line ends CR CR LF, which come as a CR and a CR LF, the first."""
+    before = ""
+    for text in lines:
+        if not (text == "\r\n" and before.endswith("\r")):
+            yield text
+        before = text
 
 
 def _check_cells(source, place, cells, word_at):
@@ -290,14 +299,14 @@ def _sentences(source, rows, has_ids=False):
             separated = True
             yield _of_words(first, tokens, rows=tuple(kept))
             tokens, kept = [], []
-        if not separated:
-            check_separated(f"{source.path}:{first}", 1, len(tokens), has_header=source.header is not None)
         if word is not None:
             first = first if tokens else line
             tokens.append(word)
         kept.append(Row(text, word is not None))
     if not tokens:
         raise InputError(f"{source.path}: no words, give a file with one word per row")
+    if not separated:
+        check_separated(f"{source.path}:{first}", 1, len(tokens), has_header=source.header is not None)
     yield _of_words(first, tokens, rows=tuple(kept))
 
 
@@ -351,24 +360,31 @@ def _encoding(path, say):
         raise InputError(f"{path}: no such file, check the path")
     if not os.path.isfile(path):
         raise InputError(f"{path}: is not a regular file, give the path of one file")
-    decoder, encoding = codecs.getincrementaldecoder("utf-8")(), "utf-8-sig"
+    decoder, encoding, doubled = codecs.getincrementaldecoder("utf-8")(), "utf-8-sig", False
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        with _opener(path)(path, "rb") as file:
             while chunk := file.read(CHUNK):
                 if b"\0" in chunk:
                     raise InputError(f"{path}: NUL byte, not a text file or UTF-16: iconv -f UTF-16 -t UTF-8")
+                doubled = doubled or b"\r\r\n" in chunk
                 if encoding == "utf-8-sig":
                     encoding = _decoded(decoder, chunk)
         encoding = encoding if encoding is None else _decoded(decoder, b"", final=True)
         if encoding is None:
-            with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            with _opener(path)(path, "rb") as file:
                 encoding = other_encoding(f"{path}: not UTF-8", iter(lambda: file.read(CHUNK), b""))
     except (OSError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason}), check the file and its permissions") from None
     if encoding in ENCODING_NAMES:
         say(f"{path}: not UTF-8, so the whole file is read as {ENCODING_NAMES[encoding]}")
+    if doubled:
+        say(f"{path}: line ends of CR CR LF, read as one each")
     return encoding
+
+
+def _opener(path):
+    return gzip.open if path.endswith(".gz") else open
 
 
 def _decoded(decoder, chunk, final=False):

@@ -298,7 +298,7 @@ def parse_training_arguments(rest, **defaults):
 
     given = given_flags(rest)
     if "deepspeed" in given or asks_for("DEEPSPEED"):  # ZeRO-3 would leave the encoder random, and all of it saves bf16
-        raise InputError("DeepSpeed: not supported; use DDP, or FSDP for what is too large (configs/fsdp.yaml)")
+        raise InputError("DeepSpeed: not supported; several processes share the work without it")
     asked = bool(given & {"bf16", "fp16"})
     parser = HfArgumentParser(TrainingArguments, allow_abbrev=False)
     parser.error = refuse

@@ -20,6 +20,7 @@ MANIFEST = "manifest.json"
 UNFINISHED = "_saving"  # neither Trainer's rotation (checkpoint-*) nor its push (which leaves out _*) looks at it
 SET_ASIDE = "_aside-"
 SEEN = "_seen"  # lies in the output directory for a moment: do all processes see it?
+SEEN_WITHIN = 70  # seconds: for up to a minute, NFS believes that what was not there is not there
 CHECKPOINT = r"checkpoint-(\d+)"
 
 
@@ -165,12 +166,11 @@ class VerifiedCheckpoints:
     def train(self, *args, **kwargs):
         """As `Trainer.train`. Raises InputError for a checkpoint of another run, and `TrainingStopped`."""
         given, model = self.args, self.model
-        engines = {"FSDP": self.is_fsdp_enabled, "DeepSpeed": self.is_deepspeed_enabled}
         self._run = {  # what weights and optimizer are: compared before they are read
             "model": type(model).__name__,
             "weights": sum(p.numel() for p in model.parameters()),
             "labels": ", ".join(map(str, model.config.id2label.values())),
-            "engine": next((name for name, is_on in engines.items() if is_on), "DDP or none"),
+            "engine": "FSDP" if self.is_fsdp_enabled else "DDP or none",
             "--optim": str(getattr(given.optim, "value", given.optim)),
             "--adam_beta1": given.adam_beta1,
             "--adam_beta2": given.adam_beta2,
@@ -239,6 +239,9 @@ class VerifiedCheckpoints:
             os.makedirs(self.args.output_dir, exist_ok=True)
             pathlib.Path(mark).touch()
         self.accelerator.wait_for_everyone()
+        begin = time.monotonic()
+        while not os.path.exists(mark) and time.monotonic() - begin < SEEN_WITHIN:
+            time.sleep(1)
         seen = self.accelerator.gather(torch.tensor([int(os.path.exists(mark))], device=self.args.device))
         if self.is_world_process_zero():
             os.remove(mark)

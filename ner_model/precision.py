@@ -51,8 +51,8 @@ def _launcher_was_told():
     import psutil
     from accelerate.commands.config.config_args import default_config_file
 
-    # two levels: in a virtual environment on Windows the parent is a second python.exe
-    command = [word for parent in psutil.Process().parents()[:2] for word in parent.cmdline()]
+    levels = 2 if os.name == "nt" else 1  # in a virtual environment on Windows the parent is a second python.exe
+    command = [word for parent in psutil.Process().parents()[:levels] for word in parent.cmdline()]
     told = any(word.startswith(("--mixed_precision", "--mixed-precision", "--config_file")) for word in command)
     return told or os.path.isfile(default_config_file)
 

@@ -43,13 +43,14 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
     "the loss is the cross-entropy of masked subwords": ("label_smoothing_factor",),
     "rows are packed, all of one length": ("train_sampling_strategy",),
     "every row is trained on": ("dataloader_drop_last",),
+    "weights are not sharded": ("fsdp", "fsdp_config"),
     "the program always trains": ("do_train",),
     "upload the directory that it writes: hf upload": ("push_to_hub",),
 }
 AS_IN_THE_RECIPE = (
     *("remove_unused_columns", "label_names", "ignore_data_skip", "average_tokens_across_devices"),
     *("logging_nan_inf_filter", "enable_jit_checkpoint", "auto_find_batch_size", "save_only_model"),
-    *("bf16_full_eval", "fp16_full_eval"),
+    *("bf16_full_eval", "fp16_full_eval", "save_on_each_node"),
 )
 OWNED = {name: reason for reason, names in REASONS.items() for name in names}
 OWNED |= {name: RECIPE_OWNED[name] for name in AS_IN_THE_RECIPE}
@@ -163,11 +164,16 @@ def read_text_of(flags, reading, say):
     from ner_data.text_file import read_paragraphs
 
     paragraphs = []
-    for path in (path for text in flags.text for path in sorted(glob.glob(text)) or [text]):  # as a shell would
+    for path in (path for text in flags.text for path in as_a_shell(text)):
         found = read_paragraphs(path)
         say(f"{path}: {len(found):,} paragraphs")
         paragraphs.extend(found)
     return paragraphs
+
+
+def as_a_shell(text):
+    """The files that a pattern stands for, or a file of that very name: a list of paths."""
+    return [text] if os.path.lexists(text) else sorted(glob.glob(text)) or [text]
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         bf16_between_products(self.model, SMALL)
 
     def train(self, *args, **kwargs):
-        # not by where the model is: with FSDP and DeepSpeed it only moves to the GPU in there
+        # not by where the model is: with FSDP it only moves to the GPU in there
         with quick_dropout(self.model) if self.args.device.type == "cpu" else contextlib.nullcontext():
             return super().train(*args, **kwargs)
 

@@ -101,6 +101,7 @@ BESIDE = {"text": "Ada sings", "tokens": ["Ada", "sings"], "tags": ["B-per", "O"
         {"text": "Ada sings", "words": ["Ada", "sings"], "labels": ["B-per", "O"], "spans": []},
         {"text": "Ada sings", "entities": [], "tokenized_text": ["Ada", "sings"], "ner": [[0, 0, "per"]]},
         BESIDE | {"label": "news"},
+        {"text": "Ada sings", "entities": [[0, 3, "per"]], "tags": ["news"], "labels": ["en"]},
         {**BESIDE, "ner_tags": ["B-per", "O"], "entities": [{"name": "Ada", "type": "per"}]},
         {**BESIDE, "tags": ["NNP", "VBZ"], "entities": [[0, 3, "per"]]},
         {**BESIDE, "tags": [3, 0], "entities": [[0, 3, "per"]]},

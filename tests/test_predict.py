@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from families import TEXT as FAMILY_TEXT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from ner_eval import predict as predicting
 from ner_eval.decode import decode, tag_sentences
 from ner_eval.predict import blocks, main
 from ner_eval.prediction_lines import Lines
-from ner_eval.recognizer import Recognizer, character_spans, log_softmax, read_settings
+from ner_eval.recognizer import Recognizer, character_spans, log_softmax, read_settings, store_settings
 from ner_eval.records import Source
 from ner_eval.transitions import from_config
 from ner_eval.word_rules import RULES, fitting_rule, words_of
@@ -221,6 +222,13 @@ def test_settings_come_from_the_config(bert_dir, saved, tmp_path):
     assert all(tag[0] != "I" or before[1:] == tag[1:] for before, tag in zip(["O", *tags], tags, strict=False))
 
 
+def test_the_precision_of_the_evaluation_is_stored():
+    for precision, stored in (("no", "fp32"), ("bf16", None), ("fp16", None)):
+        config = transformers.BertConfig(id2label=dict(enumerate(NAMES)), ner_precision="fp32")
+        store_settings(config, ["Ada"], "viterbi", None, 20, 3, precision)
+        assert config.ner_precision == stored
+
+
 def test_transitions_come_from_the_config(bert_dir, saved, tmp_path):
     stored = {"weight": 50.0, "log_shares": {name: {"others": -9.0, "O": -0.01} for name in [*NAMES, ""]}}
     stored["log_shares"]["B-per"] = {"others": -9.0, "I-per": -0.01}
@@ -411,8 +419,10 @@ def test_without_ids_blank_lines_separate_and_a_line_says_so(tmp_path):
     assert [record.tokens for record in source.records(lambda text: [])] == [["Ada", "sings"], ["Bob"]]
     assert said == [f"{source.path}: no column 'Sentence #', so blank lines separate the sentences"]
     (tmp_path / "in.csv").write_text("Word\n" + "a\n" * 502)
-    with pytest.raises(InputError, match="in.csv:2: neither a column of sentence ids nor a blank line, so 501 words"):
+    with pytest.raises(InputError, match="in.csv:2: neither a column of sentence ids nor a blank line, so 502 words"):
         list(Source(str(tmp_path / "in.csv")).records(lambda text: []))
+    (tmp_path / "in.csv").write_text("Word\n" + "a\n" * 502 + "\nb\n")  # long, but not all of it
+    assert [len(record.words) for record in Source(str(tmp_path / "in.csv")).records(lambda text: [])] == [502, 1]
 
 
 def test_a_model_that_was_evaluated_in_fp32_is_served_in_fp32(bert_dir, tmp_path, monkeypatch):
@@ -545,7 +555,7 @@ BAD_FILES = {
     "both.jsonl": (b'{"text": "a b", "tokens": ["b", "a"]}\n', "both.jsonl:1: the word 'a' of `tokens` is not in"),
     "half.jsonl": (b'{"text": "\\ud800"}\n', "half.jsonl:1: half a surrogate pair"),
     "note.jsonl": (b'{"text": "a", "note": "x\\ud83d"}\n', "note.jsonl:1: half a surrogate pair"),
-    "long.conll": (b"a\n" * 502, "long.conll:1: no blank line, so 501 words would be one sentence"),
+    "long.conll": (b"a\n" * 502, "long.conll:1: no blank line, so 502 words would be one sentence"),
     "other.csv": (
         b"sent_id,Word\n1,a\n",
         "other.csv:1: no column 'Sentence #', there are 'sent_id', 'Word', set --sent",

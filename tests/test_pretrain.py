@@ -412,6 +412,16 @@ def test_a_text_that_cannot_be_read_is_an_error(tmp_path, content, message):
     assert message in str(caught.value)
 
 
+def test_a_pattern_stands_for_its_files_and_a_name_for_itself(tmp_path):
+    for name in ("a1.txt", "a[1].txt", "b.txt"):
+        (tmp_path / name).write_text("words")
+    assert pretrain.as_a_shell(f"{tmp_path}/a[1].txt") == [f"{tmp_path}/a[1].txt"]
+    assert pretrain.as_a_shell(f"{tmp_path}/[ab]*.txt") == [
+        f"{tmp_path}/{name}" for name in ("a1.txt", "a[1].txt", "b.txt")
+    ]
+    assert pretrain.as_a_shell(f"{tmp_path}/c*.txt") == [f"{tmp_path}/c*.txt"]
+
+
 def test_a_damaged_archive_is_an_error(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"words " * 1000)[:40])
     (tmp_path / "a.xz").write_bytes(b"not an archive")

@@ -150,6 +150,11 @@ def test_line_ends_that_were_written_twice_are_one(write, suffix):
     first = 2 if suffix == "csv" else 1
     assert rows == [ADA[0] | {"row": first}, sentence(first + 4, "Bob/B-per sleeps/O")]
     assert f"{path}: {content.count(chr(10))} line ends of CR CR LF, read as one each" in said
+    source = Source(str(path), columns=word_csv.Columns(tag=""), say=said.append)
+    assert [(record.line, record.tokens) for record in source.records(lambda text: [])] == [
+        (row["row"], row["tokens"]) for row in rows
+    ]
+    assert f"{path}: line ends of CR CR LF, read as one each" in said
 
 
 def test_a_column_that_is_only_a_little_like_the_ids_is_no_id(write):

@@ -524,7 +524,7 @@ def test_deepspeed_is_refused_and_the_launchers_cpu_is_a_cpu(monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     assert training_arguments([], **WAYS)[0].device.type == "cpu"
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(InputError, match="DeepSpeed: not supported; use DDP, or FSDP"):
+    with pytest.raises(InputError, match="DeepSpeed: not supported; several processes"):
         training_arguments(["--use_cpu", "true"], **WAYS)
 
 

@@ -131,13 +131,16 @@ def _parse(place, text):
 
 def _read_record(place, record, names):
     """A line's object -> (tokens, tags, faults)."""
-    tags_key = _tags_key(place, record)
+    tags_key = _first_key(record, TAGS)
     tokens_key = _first_key(record, TOKENS)
     spans_key = _spans_key(place, record)
     has_text, has_words = "text" in record and spans_key, "tokenized_text" in record and "ner" in record
     if (tokens_key and tags_key) and (
         not has_text or tags_key == "ner_tags" or _are_tagged(record[tokens_key], record[tags_key], names)
     ):
+        both = [record.get(name) for name in ("tags", "labels")]
+        if tags_key == "tags" and all(map(_is_flat, both)) and both[0] != both[1]:
+            raise InputError(f"{place}: tags both in `tags` and in `labels`, leave one of them out")
         tokens, tags, faults = _read_tags(place, record, tokens_key, tags_key, names)
         if has_text:
             _check_agreement(place, record, tokens, tags, tags_key, spans_key)
@@ -159,15 +162,6 @@ def _read_record(place, record, names):
         return tokens, tags, as_given
     keys = ", ".join(shown(key, 30) for key in list(record)[:8])
     raise InputError(f"{place}: none of the known layouts, the keys are {keys or 'none'}, give {LAYOUTS}")
-
-
-def _tags_key(place, record):
-    """The field with the tags of a line's words, or None. Raises InputError for two of them that are not the same."""
-    key = _first_key(record, TAGS)
-    both = [record.get(name) for name in ("tags", "labels")] if key == "tags" else []
-    if both and all(map(_is_flat, both)) and both[0] != both[1]:
-        raise InputError(f"{place}: tags both in `tags` and in `labels`, leave one of them out")
-    return key
 
 
 def _spans_key(place, record):
