@@ -81,9 +81,8 @@ def save_results(
         remove_stale_onnx(output_dir, say)
         write_split(os.path.join(output_dir, "split.jsonl"), tables)
         sentences = {}
-        for split in SPLITS:  # those of an earlier run in this directory
-            if split not in scored:
-                pathlib.Path(output_dir, f"{split}_predictions.jsonl").unlink(missing_ok=True)
+        for split in set(SPLITS) - set(scored):  # those of an earlier run in this directory
+            pathlib.Path(output_dir, f"{split}_predictions.jsonl").unlink(missing_ok=True)
         for split, part in scored.items():
             rows = zip(tables[split].to_pylist(), part.predicted, part.confidence, strict=True)
             sentences[split] = [row | {"predicted": tags, "confidence": sure} for row, tags, sure in rows]
