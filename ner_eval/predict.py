@@ -16,6 +16,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from functools import partial
 
@@ -165,15 +166,18 @@ class Output:
             self.file.seek(size)
 
     def __call__(self, text):
-        """Write and flush; an interrupt waits until that is done."""
-        can_wait = hasattr(signal, "pthread_sigmask")  # not on Windows; `resume_point` knows half a line too
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}) if can_wait else None
+        """Write and flush; a signal waits until that is done, whichever thread gets it."""
+        came, numbers = [], (signal.SIGINT, signal.SIGTERM)
+        numbers = numbers if threading.current_thread() is threading.main_thread() else ()  # only it has handlers
+        before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in numbers}
         try:
             self.file.write(text.encode("utf-8"))
             self.file.flush()
         finally:
-            if can_wait:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def main(argv=None):

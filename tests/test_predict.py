@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -474,6 +476,34 @@ def test_interrupted_it_leaves_whole_sentences(ner, saved, tmp_path, monkeypatch
     monkeypatch.setattr(predicting, "_load", lambda args: ner)
     assert run("--model", saved, source, "--output", path, "--resume") == 0
     assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_a_signal_waits_for_the_end_of_a_line_whichever_thread_gets_it(tmp_path):
+    seen = []
+
+    class File:
+        def write(self, data):
+            send = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM))
+            send.start()
+            send.join()
+            seen.append("written")
+
+        def flush(self):
+            seen.append("flushed")
+
+    output = predicting.Output(tmp_path / "out")
+    output.file = File()
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append("signal"))
+    try:
+        output("a line")
+        assert seen == ["written", "flushed", "signal"]
+        output.file = SimpleNamespace(write=seen.append, flush=lambda: None)
+        other = threading.Thread(target=output, args=("other thread",))
+        other.start()
+        other.join()
+        assert seen[-1] == b"other thread"
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.soak
