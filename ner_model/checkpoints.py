@@ -15,6 +15,7 @@ import shutil
 import time
 
 from ner_data import InputError
+from ner_data.text_file import counted
 
 MANIFEST = "manifest.json"
 UNFINISHED = "_saving"  # neither Trainer's rotation (checkpoint-*) nor its push (which leaves out _*) looks at it
@@ -154,9 +155,10 @@ class VerifiedCheckpoints:
     Attributes:
         begun_at: the step that the last `train` began at, 0 unless it was resumed.
         copies: of each sentence among the training data (`ner_data.mentions`); a resumed run has as many.
+        facts: {name: value}, what else has to be the same in a resumed run.
     """
 
-    copies = 0
+    copies, facts = 0, {}
     _unfinished = None  # where Trainer writes a checkpoint, while it does
     _newest = None  # the newest checkpoint of this run: resumed from or written
 
@@ -183,15 +185,20 @@ class VerifiedCheckpoints:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _refuse_another_run(self, checkpoint):
-        """Raises InputError where a fact of this run is not what the checkpoint's manifest says of its run."""
+        """Raises InputError where a fact of this run is not what the checkpoint's manifest says of its run.
+
+        Returns the number of processes that it was saved by, None where the manifest does not tell.
+        """
         with open(os.path.join(checkpoint, MANIFEST), encoding="utf-8") as file:
-            then = json.load(file)["run"]
+            manifest = json.load(file)
+        then = manifest["run"]
         for name, now in self._run.items():
             if name in then and now != then[name]:
                 raise InputError(
                     f"--resume_from_checkpoint {checkpoint}: of a run with {name} {then[name]}, this one has {now};"
                     " give the same, or start a new run"
                 )
+        return manifest.get("processes")
 
     def _init_training_state(self, max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial):
         """Refuses a checkpoint of another run: its position would be another one in this run's data.
@@ -212,12 +219,18 @@ class VerifiedCheckpoints:
             "--augment": self.copies,
             "training windows": len(self.train_dataset),
             "steps per epoch": steps_per_epoch,
+            **self.facts,
         }
         self._newest = None
         if resume_from_checkpoint is not None:
             self.args.eval_on_start = False  # that was at the start of the run that this one goes on with
             self._newest = os.path.abspath(resume_from_checkpoint)
-            self._refuse_another_run(resume_from_checkpoint)
+            processes, now = self._refuse_another_run(resume_from_checkpoint), args.world_size
+            if processes not in (None, now) and self.is_world_process_zero():
+                print(
+                    f"--resume_from_checkpoint {resume_from_checkpoint}: saved by {counted(processes, 'process', 'processes')}, this"
+                    f" run has {now}: it draws other random numbers, so it ends as with another seed"
+                )
         self._check_directory_is_shared()
         if self.is_world_process_zero():
             clear_checkpoints(args.output_dir, resume_from_checkpoint)
@@ -286,7 +299,7 @@ class VerifiedCheckpoints:
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 self.state.save_to_json(os.path.join(written, "trainer_state.json"))  # with the best one's final name
-                seal(written, run=self._run)
+                seal(written, run=self._run, processes=self.args.world_size)
                 os.rename(written, checkpoint)
                 _flush(run_dir)
                 shutil.rmtree(unfinished)

@@ -254,19 +254,23 @@ def learn_wordpiece(words, vocab_size=8000, min_frequency=2, say=print):
     learner = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
     learner.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=False)
     learner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    words = list(words)
+    counts = collections.Counter(words)
     # Left alone, the trainer numbers the continuing characters in the order of a hash map and breaks ties by these
     # numbers: another vocabulary each time. Named in advance, they have fixed numbers.
-    characters = sorted(set("".join(learner.normalizer.normalize_str(word) for word in set(words))))
+    characters = sorted(set("".join(map(learner.normalizer.normalize_str, counts))))
     most = max(vocab_size // 8, 128)
     if len(characters) > most:
         frequency = collections.Counter()
-        for word, times in collections.Counter(words).items():
+        for word, times in counts.items():
             for character in learner.normalizer.normalize_str(word):
                 frequency[character] += times
         by_frequency = sorted(characters, key=lambda c: (-frequency[c], c))
         characters, left_out = sorted(by_frequency[:most]), by_frequency[most:]
-        words = [word.translate(dict.fromkeys(map(ord, left_out), " ")) for word in words]
+        without = dict.fromkeys(map(ord, left_out), " ")
+        kept = collections.Counter()
+        for word, times in counts.items():
+            kept[word.translate(without)] += times
+        counts = kept
         say(
             f"vocabulary: {vocab_size:,} subwords leave room for the {most:,} most frequent of"
             f" {len(frequency):,} characters; a word with one of the others is [UNK]"
@@ -277,7 +281,7 @@ def learn_wordpiece(words, vocab_size=8000, min_frequency=2, say=print):
         special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{c}" for c in characters)],
         show_progress=False,
     )
-    learner.train_from_iterator(words, trainer)
+    learner.train_from_iterator(counts.elements(), trainer)
     return transformers.BertTokenizerFast(vocab=learner.get_vocab(), do_lower_case=False)
 
 

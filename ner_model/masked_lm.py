@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import torch
 import transformers
 from transformers import PrinterCallback, ProgressCallback, Trainer
@@ -13,7 +14,7 @@ from ner_model.batching import own_batches
 from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.interruptions import Interruptible
 from ner_model.load import SCRATCH
-from ner_model.packed_text import RowBatches, collate_rows
+from ner_model.packed_text import RowBatches, collate_rows, scored_places
 from ner_model.precision import bf16_between_products
 
 # that of the feed-forward is left at 0: it took 4% of a step of fine-tuning and brought nothing (benchmarks/README.md)
@@ -79,16 +80,20 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     """
 
     def __init__(self, model, *args, **kwargs):
-        super().__init__(model, *args, compute_loss_func=masked_loss, **kwargs)
+        super().__init__(model, *args, compute_loss_func=self._mean_loss, **kwargs)
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
-        self.gather = None  # (rows, length) bool: where scores are wanted
+        self.scored = None  # int64 (n,): the places in the flattened batch that are scored
+        self.wanted = None  # int64 (n,): the subwords behind the masks, -100 where nothing is wanted
         layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
         if layers and hasattr(getattr(layers[-1], "attention", None), "output"):
             # BERT and its kin: what follows the last attention works on each position for itself
             layers[-1].attention.output.register_forward_pre_hook(self._gather_attended)
         else:  # others: at least the head does
             model.base_model.register_forward_hook(self._gather_encoded)
+        if isinstance(model.base_model, transformers.ModernBertModel):
+            model.base_model.layers[-1].mlp.register_forward_pre_hook(lambda module, args: self._at_scored(args[0]))
+            model.base_model.layers[-1].mlp.register_forward_hook(self._put_back)
         accepted = inspect.signature(model.forward).parameters
         self.takes_positions = "position_ids" in accepted
         padding = [module.padding_idx for name, module in model.named_modules() if name.endswith("position_embeddings")]
@@ -97,17 +102,24 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         config = model.config.get_text_config()
         is_local = "sliding_attention" in (getattr(config, "layer_types", None) or ())
         self.window = config.sliding_window if is_local else None  # how far to each side the local layers look
-        self.wanted = None  # (masked,) int64: the subwords behind the masks
         self._try_out(model)
         bf16_between_products(model)
 
+    def _at_scored(self, hidden):
+        """hidden: (rows, length, width) -> (1, n, width), at the places that are scored."""
+        return hidden.flatten(0, 1).index_select(0, self.scored).unsqueeze(0)
+
     def _gather_attended(self, module, args):
-        attended, hidden = args
-        return attended[self.gather].unsqueeze(0), hidden[self.gather].unsqueeze(0)
+        return tuple(map(self._at_scored, args))
 
     def _gather_encoded(self, module, args, output):
-        output.last_hidden_state = output.last_hidden_state[self.gather].unsqueeze(0)
+        output.last_hidden_state = self._at_scored(output.last_hidden_state)
         return output
+
+    def _put_back(self, module, args, output):
+        """(1, n, width) -> (rows, length, width), 0 where nothing is scored."""
+        whole = output.new_zeros(self.batch_shape.numel(), output.shape[-1])
+        return whole.index_copy(0, self.scored, output[0]).view(*self.batch_shape, -1)
 
     def _try_out(self, model):
         """Two rows without a loss, which differ in the pieces around the middle one: refuse models that cannot take
@@ -123,11 +135,12 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
             "labels": [[IGNORED, 1, 2, 1, IGNORED]] * 2,
         }
         model.eval()
+        rows["scored"], rows["wanted"] = scored_places(np.array(rows["labels"]))
         inputs = self._model_inputs({name: torch.tensor(row, device=model.device) for name, row in rows.items()})
         del inputs["labels"]
         try:
             with torch.no_grad():
-                one, other = model(**inputs).logits[0].chunk(2)
+                one, other = model(**inputs).logits[0][:6].chunk(2)
                 if (one - other).abs().max() > 1e-4 * one.abs().max():
                     raise ValueError("the scores of one depend on the others")
                 if linear:
@@ -145,7 +158,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
             del decoder.forward
 
     def _cross_entropy(self, hidden):
-        """In place of scores of (1, masked, vocabulary): the cross-entropy summed over masked subwords, a scalar."""
+        """In place of scores (1, n, vocabulary): the cross-entropy summed over masked subwords, a scalar."""
         decoder = self.accelerator.unwrap_model(self.model).get_output_embeddings()
         return ScoredInChunks.apply(hidden[0], decoder.weight, decoder.bias, self.wanted, torch.is_grad_enabled())
 
@@ -173,8 +186,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
             low = torch.bfloat16 if self.args.bf16 else torch.float32
             for kind, mask in allowed.items():
                 allowed[kind] = torch.zeros_like(mask, dtype=low).masked_fill_(~mask, torch.finfo(low).min)
-        self.gather = batch["labels"] != IGNORED
-        self.wanted = batch["labels"][self.gather]
+        self.scored, self.wanted, self.batch_shape = batch["scored"], batch["wanted"], segment.shape
         mask = allowed["full_attention"] if self.window is None else allowed
         inputs = {"input_ids": batch["input_ids"], "attention_mask": mask, "labels": batch["labels"]}
         if self.takes_positions:
@@ -182,38 +194,41 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         return inputs
 
     def held_out_loss(self, rows):
-        """Mean cross-entropy in nats per masked subword of `PackedRows`, without dropout. Each process computes all."""
+        """Mean cross-entropy in nats per masked subword of `PackedRows`, without dropout. Each process computes all.
+
+        Raises `TrainingStopped` where memory runs out.
+        """
         self.model.eval()
         sums = torch.zeros(2, dtype=torch.float64)
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with self._memory(), torch.no_grad(), self.compute_loss_context_manager():
             for begin in range(0, len(rows), self.args.per_device_eval_batch_size):
                 numbers = range(begin, min(begin + self.args.per_device_eval_batch_size, len(rows)))
                 batch = self._prepare_inputs(collate_rows([rows[k] for k in numbers]))
                 inputs = self._model_inputs(batch)
                 labels = inputs.pop("labels")
                 count = int((labels != IGNORED).sum())
-                loss = masked_loss(self.model(**inputs), labels)
-                sums += torch.tensor([float(loss) * count, count], dtype=torch.float64)
+                loss = self._mean_loss(self.model(**inputs), labels, 1)
+                sums += torch.tensor([float(loss), count], dtype=torch.float64)
         return float(sums[0] / sums[1])
 
+    def _mean_loss(self, outputs, labels, num_items_in_batch=None):
+        """Mean cross-entropy of masked subwords. labels: (rows, length).
 
-def masked_loss(outputs, labels, num_items_in_batch=None):
-    """Mean cross-entropy of masked subwords. labels: (rows, length).
-
-    `outputs["logits"]` is what `MaskedTrainer._cross_entropy` sums, a scalar, or scores: (1, masked, vocabulary).
-    """
-    wanted, loss = labels[labels != IGNORED], outputs["logits"]
-    if loss.ndim:
-        loss = torch.nn.functional.cross_entropy(loss[0].float(), wanted, reduction="sum")
-    return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
+        `outputs["logits"]` is what `_cross_entropy` sums, a scalar, or scores: (1, n, vocabulary).
+        """
+        loss = outputs["logits"]
+        if loss.ndim:
+            loss = torch.nn.functional.cross_entropy(loss[0].float(), self.wanted, reduction="sum")
+        return loss / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
 
 
 class ScoredInChunks(torch.autograd.Function):
     """Output layer and cross-entropy in one, some rows at a time: scores stay in the cache, and no copy of all is kept.
 
-    hidden: (n, width); weight: (vocabulary, width); bias: (vocabulary,) or None; wanted: (n,) int64. Gives the sum of
-    the cross-entropies in nats, float32, a scalar. Products are in autocast's type where it is on. Gradients are those
-    of softmax minus one-hot, kept in that type (the idea: https://arxiv.org/abs/2410.10989, section 3.2).
+    hidden: (n, width); weight: (vocabulary, width); bias: (vocabulary,) or None; wanted: (n,) int64, -100 where a row
+    does not count. Gives the sum of the cross-entropies in nats, float32, a scalar. Products are in autocast's type
+    where it is on. Gradients are those of softmax minus one-hot, kept in that type (the idea:
+    https://arxiv.org/abs/2410.10989, section 3.2).
     """
 
     ROWS = 128
@@ -229,11 +244,12 @@ class ScoredInChunks(torch.autograd.Function):
         slope = torch.empty(len(h), len(w), dtype=dtype, device=h.device) if backward_follows else None
         for begin in range(0, len(h), ScoredInChunks.ROWS):
             part = slice(begin, begin + ScoredInChunks.ROWS)
-            right = wanted[part, None]
+            ignored, right = wanted[part, None] == IGNORED, wanted[part, None].clamp(min=0)
             log_likelihood = torch.log_softmax(torch.addmm(b, h[part], w.t()).float(), -1)
-            total -= log_likelihood.gather(1, right).sum()
+            total -= log_likelihood.gather(1, right).masked_fill(ignored, 0).sum()
             if backward_follows:
                 slope[part] = log_likelihood.exp_().scatter_add_(1, right, -torch.ones_like(right, dtype=torch.float32))
+                slope[part].masked_fill_(ignored, 0)
         ctx.save_for_backward(slope, h, w)
         ctx.types = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
         return total

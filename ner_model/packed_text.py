@@ -10,6 +10,7 @@ from ner_data import InputError
 from ner_data.labels import IGNORED
 from ner_data.text_file import counted
 
+SCORED_BY = 64  # the number of subwords that a batch is scored at is a multiple: fewer shapes for oneDNN to compile for
 LONGEST_WORD = 16  # subwords; what is longer is a sentence of a language without spaces, or an address
 
 
@@ -221,13 +222,31 @@ class RowBatches(torch.utils.data.Sampler):
 
 
 def collate_rows(items):
-    """Items of `PackedRows` -> `input_ids`, `segment`, `position_ids`, `labels`: int64 tensors (rows, length).
+    """Items of `PackedRows` -> a dict of int64 tensors.
 
-    Positions begin at 0 with each piece, as they do for a sentence in fine-tuning.
+    `input_ids`, `segment`, `position_ids`, `labels`: (rows, length); positions begin at 0 with each piece, as they do
+    for a sentence in fine-tuning. `scored`, `wanted`: see `scored_places`.
     """
     ids, segment, target = (np.stack(column) for column in zip(*items, strict=True))
     index = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
     first = np.diff(segment, axis=1, prepend=-1) != 0
     position = index - np.maximum.accumulate(np.where(first, index, 0), axis=1)
     batch = {"input_ids": ids, "segment": segment, "position_ids": position, "labels": target}
+    batch["scored"], batch["wanted"] = scored_places(target)
     return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def scored_places(target):
+    """Where a batch is scored, and what is wanted there.
+
+    Args:
+        target: int64 (rows, length), masked subwords and -100 elsewhere.
+
+    Returns:
+        Two int64 arrays (n,): places in the flattened batch, each once, and what `target` holds there. First come those
+        of the masked subwords, in order, then others up to a multiple of `SCORED_BY`.
+    """
+    flat = target.ravel()
+    masked, others = np.flatnonzero(flat != IGNORED), np.flatnonzero(flat == IGNORED)
+    scored = np.append(masked, others[: -len(masked) % SCORED_BY])
+    return scored, flat[scored]

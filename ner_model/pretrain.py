@@ -22,7 +22,7 @@ from transformers.hf_argparser import HfArgumentParser
 from ner_data import InputError
 from ner_data.read import read_corpus
 from ner_data.reading_flags import add_reading_flags, reading_of
-from ner_model.allocator import keep_freed_memory
+from ner_model.allocator import keep_few_kernels, keep_freed_memory
 from ner_model.arguments import OWNED as RECIPE_OWNED
 from ner_model.arguments import check_flags, given_flags, refuse
 from ner_model.checkpoints import TrainingStopped, check_output_dir
@@ -45,7 +45,10 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
     "every row is trained on": ("dataloader_drop_last",),
     "weights are not sharded": ("fsdp", "fsdp_config"),
     "the program always trains": ("do_train",),
-    "upload the directory that it writes: hf upload": ("push_to_hub",),
+    'upload what it writes afterwards: hf upload NAME DIR --exclude "checkpoint-*/*"': (
+        *("push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy", "hub_always_push", "hub_revision"),
+    ),
+    "it would stand in the card, with the command; log in by hf auth login, or set HF_TOKEN": ("hub_token",),
 }
 AS_IN_THE_RECIPE = (
     *("remove_unused_columns", "label_names", "ignore_data_skip", "average_tokens_across_devices"),
@@ -54,8 +57,12 @@ AS_IN_THE_RECIPE = (
 )
 OWNED = {name: reason for reason, names in REASONS.items() for name in names}
 OWNED |= {name: RECIPE_OWNED[name] for name in AS_IN_THE_RECIPE}
-# the flags that `read_corpus` takes as they are, to split as run_ner.py does
-SPLITTING = ("validation_fraction", "test_fraction", "group_column", "split_file", "seed")
+# the flags that `read_corpus` takes as they are, to read and split as run_ner.py does
+SPLITTING = (
+    *("dataset_name", "dataset_config_name"),
+    *("validation_fraction", "test_fraction", "group_column", "split_file", "seed"),
+)
+OF_SCRATCH = {"vocab_size", "layers", "hidden_size"}
 MAIN_PROCESS = os.environ.get("RANK", "0") == "0"
 
 
@@ -71,6 +78,8 @@ class Pretraining:
         default=None, metadata={"help": "plain text files, a paragraph a line; .gz, .xz too"}
     )
     train_file: str | None = flag(None, "in place of text: labelled words, in any format that run_ner.py reads")
+    dataset_name: str | None = flag(None, "in place of text: a data set on the Hub, or a `save_to_disk` directory")
+    dataset_config_name: str | None = flag(None, "the data set's configuration")
     validation_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
     test_file: str | None = flag(None, "as for run_ner.py: keeps the training sentences the same")
     validation_fraction: float = flag(0.1, "as for run_ner.py: keeps the training sentences the same")
@@ -108,22 +117,25 @@ def parse(argv):
         argv, return_remaining_strings=True, look_for_args_file=False
     )
     check_flags(rest, [*(f.name for f in fields(Pretraining)), *reading_of(reading)], OWNED)
-    if bool(flags.text) == bool(flags.train_file):
-        raise InputError("--text: give plain text files, or --train_file with labelled words, not both")
+    if [flags.text, flags.train_file, flags.dataset_name].count(None) != 2:
+        raise InputError(
+            "--text: give plain text files, or labelled words by --train_file or --dataset_name, one of the three"
+        )
     of_labelled_words = {"validation_file", "test_file", *SPLITTING, *reading_of(reading)} - {"seed"}
     if flags.text and (idle := sorted(given_flags(argv) & of_labelled_words)):
-        raise InputError(f"--{idle[0]}: is for --train_file, not for --text; leave it out")
+        raise InputError(f"--{idle[0]}: is for labelled words, not for --text; leave it out")
+    if flags.model != SCRATCH and (idle := sorted(given_flags(argv) & OF_SCRATCH)):
+        raise InputError(f"--{idle[0]}: is for --model {SCRATCH}, {flags.model} has its own; leave it out")
     if flags.output_dir is None:
         raise InputError("--output_dir: give a directory for the checkpoints and the encoder")
     steps = any(word.split("=")[0] in ("--max_steps", "--max-steps") for word in rest)
     if (flags.minutes is None) != steps:
         raise InputError("--minutes: give the time to train for, or --max_steps, one of them")
-    for name, least in (("minutes", 0), ("vocab_size", 300), ("layers", 1), ("max_length", 8), ("seed", 0)):
-        value = getattr(flags, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name} {value}: give {least} or more")
-    if flags.minutes == 0 or not math.isfinite(flags.minutes or 0):
-        raise InputError(f"--minutes {flags.minutes:g}: give the time to train for")
+    for name, least in (("vocab_size", 300), ("layers", 1), ("max_length", 8), ("seed", 0)):
+        if getattr(flags, name) < least:
+            raise InputError(f"--{name} {getattr(flags, name)}: give {least} or more")
+    if flags.minutes is not None and not 0 < flags.minutes < math.inf:
+        raise InputError(f"--minutes {flags.minutes:g}: give the time to train for, more than 0")
     if flags.seed >= 2**32:  # numpy's limit
         raise InputError(f"--seed {flags.seed}: give {2**32 - 1} or less")
     if flags.hidden_size < 64 or flags.hidden_size % 64:
@@ -144,16 +156,17 @@ def main(argv=None):
     resume_from = check_output_dir(flags.output_dir, flags.overwrite_output_dir, flags.resume_from_checkpoint, say)
     signals.saved = resume_from and os.path.abspath(resume_from)
     paragraphs = read_text_of(flags, reading, say)
-    read_config(flags.model, trust_remote_code=None)
+    config = read_config(flags.model, trust_remote_code=None)
     keep_freed_memory()
+    keep_few_kernels(config.get("hidden_size", config.get("dim", flags.hidden_size)))
     from ner_model.pretraining_run import pretrain  # from here on torch is imported
 
     pretrain(flags, rest, paragraphs, resume_from, f"{PROGRAM} {shlex.join(argv)}", say)
 
 
 def read_text_of(flags, reading, say):
-    """The paragraphs of --text as strings, or the training sentences of --train_file as lists of words."""
-    if flags.train_file:
+    """The paragraphs of --text as strings, or the training sentences of labelled words as lists of words."""
+    if not flags.text:
         tables = read_corpus(
             *(flags.train_file, flags.validation_file, flags.test_file),
             **{name: getattr(flags, name) for name in SPLITTING},
@@ -181,6 +194,7 @@ if __name__ == "__main__":
     try:
         main()
     except (InputError, TrainingStopped) as error:
-        if MAIN_PROCESS or isinstance(error, TrainingStopped):
+        # one process of each machine, whose files are its own; what stops a training may be one process's own
+        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, TrainingStopped):
             print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

@@ -1,12 +1,13 @@
 """A pre-training: its arguments, its schedule, and what it writes."""
 
+import hashlib
 import json
 import math
 import os
 import sys
 import time
+import zlib
 
-import numpy as np
 import torch
 import transformers
 from accelerate.utils import broadcast_object_list
@@ -15,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ner_data import InputError
 from ner_data.bundled import model_path
 from ner_data.text_file import counted
-from ner_model.arguments import parse_training_arguments, shards_weights
+from ner_model.arguments import check_optimizer, parse_training_arguments, shards_weights
 from ner_model.checkpoints import save_model
 from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
 from ner_model.masked_lm import MaskedTrainer, load_masked_lm
@@ -23,7 +24,7 @@ from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, collate_rows, encode_paragraphs
 from ner_model.precision import hardware
 
-HELD_OUT = 0.01  # share of the paragraphs that perplexity is measured on
+HELD_OUT, MOST_HELD_OUT = 0.01, 2000  # share of the paragraphs that perplexity is measured on, and how many at most
 
 
 class BudgetSchedule(LRScheduler):
@@ -80,7 +81,7 @@ class Progress(transformers.TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.schedule.seconds and self.schedule.progress() >= 1:
             control.should_training_stop = True
-            control.should_save = True
+            control.should_save = args.save_strategy != "no"
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if "loss" not in (logs or {}):
@@ -121,6 +122,7 @@ def pretraining_arguments(flags, rest):
     )
     if args.save_strategy == "best":
         raise InputError("--save_strategy best: perplexity is measured once, at the end; give steps, epoch or no")
+    check_optimizer(args)
     if flags.minutes is None and args.max_steps < 1:
         raise InputError(f"--max_steps {args.max_steps}: give 1 or more")
     for name in ("save_steps", "logging_steps"):
@@ -135,16 +137,34 @@ def pretraining_arguments(flags, rest):
 def hold_out(paragraphs, seed):
     """The paragraphs to learn from, and those that perplexity is measured on, with all their copies: two lists.
 
-    Raises InputError where nothing is left to learn from.
+    Which these are is told by seed and paragraph alone: with more text, or where another run goes on with the encoder,
+    they are the same ones, and more. (A single one is held out where chance gives none.)
+
+    Args:
+        paragraphs: strings, or lists of words.
+        seed: int.
+
+    Raises:
+        InputError: nothing is left to learn from.
     """
-    keys = [p if isinstance(p, str) else tuple(p) for p in paragraphs]
-    distinct = list(dict.fromkeys(keys))
-    order = np.random.default_rng((seed, 3)).permutation(len(distinct))
-    held = {distinct[k] for k in order[: max(1, int(HELD_OUT * len(distinct)))].tolist()}
-    kept = [p for p, key in zip(paragraphs, keys, strict=True) if key not in held]
+    texts = [p if isinstance(p, str) else " ".join(p) for p in paragraphs]
+    place = {  # between 0 and 1, evenly
+        text: int.from_bytes(hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).digest()) / 2**64
+        for text in set(texts)
+    }
+    lowest = sorted(place, key=lambda text: (place[text], text))[:MOST_HELD_OUT]
+    held = {text for text in lowest if place[text] < HELD_OUT or text == lowest[0]}
+    kept, held_out = [], {}
+    for paragraph, text in zip(paragraphs, texts, strict=True):
+        if text in held:
+            held_out[text] = paragraph
+        else:
+            kept.append(paragraph)
     if not kept:
-        raise InputError(f"--text: {counted(len(paragraphs), 'paragraph')}; give at least two, a paragraph a line")
-    return kept, sorted(held)
+        if isinstance(paragraphs[0], str):
+            raise InputError(f"--text: {counted(len(paragraphs), 'paragraph')}; give at least two, a paragraph a line")
+        raise InputError(f"labelled words: {counted(len(paragraphs), 'training sentence')}; give at least two others")
+    return kept, [held_out[text] for text in sorted(held_out)]
 
 
 def pretrain(flags, rest, paragraphs, resume_from, command, say):
@@ -173,6 +193,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
         setattr(module, name, 0.0)
     trainer = MaskedTrainer(model, args, train_dataset=train, data_collator=collate_rows, processing_class=tokenizer)
     trainer.place_of = lambda k: f"row {k % len(train)}"
+    trainer.facts = {"text whose checksum is": zlib.crc32(train.subwords.ids), "--masked_share": flags.masked_share}
     trainer.optimizer = MuonAdamW(model, args)
     budget = {"steps": args.max_steps} if flags.minutes is None else {"seconds": flags.minutes * 60}
     trainer.lr_scheduler = schedule = BudgetSchedule(trainer.optimizer, **budget)
@@ -182,6 +203,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
     # what it became
     if flags.half:
         model.half().float()  # measured as it will be read
+    say(f"measuring perplexity: {counted(len(held_out), 'row')} held out")
     loss = trainer.held_out_loss(held_out)
     say(f"held out: loss {loss:.4f} a masked subword, perplexity {math.exp(loss):.2f}")
     for module, name, p in dropouts:
@@ -236,6 +258,8 @@ def load_and_pack(flags, paragraphs, say):
     if not len(held_out):
         held = counted(len(parts[1]), "paragraph")
         raise InputError(f"--seed {flags.seed}: holds out {held} without a subword; give another seed, or more text")
+    if not len(train):
+        raise InputError(f"--text: {counted(len(parts[0]), 'paragraph')} to learn from, without a subword; give text")
     say(
         f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {length},"
         f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"

@@ -13,6 +13,7 @@ from forked_training import weights
 import run_ner
 from ner_data import InputError
 from ner_model.checkpoints import (
+    MANIFEST,
     check_output_dir,
     clear_checkpoints,
     fault_of,
@@ -265,6 +266,19 @@ def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message)
     assert output.endswith(f"message: --resume_from_checkpoint {run}/checkpoint-9: {message}; give the same, or start"
                            " a new run\n")  # fmt: skip
     assert entries(run) == before
+
+
+def test_another_number_of_processes_is_told(forked, run):
+    half_zeros(run / "checkpoint-9" / "optimizer.pt")
+    manifest = run / "checkpoint-6" / MANIFEST
+    facts = json.loads(manifest.read_text())
+    assert facts.pop("processes") == 1
+    manifest.write_text(json.dumps(facts | {"processes": 2}))
+    code, output = forked.run(run, resume="true")
+    assert code == 0 and (
+        f"--resume_from_checkpoint {run}/checkpoint-6: saved by 2 processes, this run has 1: it draws other random"
+        " numbers, so it ends as with another seed\n"
+    ) in output
 
 
 def test_another_way_to_train_or_another_loss_is_refused(forked, run):

@@ -12,6 +12,7 @@ import zlib
 from dataclasses import fields
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -26,12 +27,19 @@ from ner_data.labels import IGNORED
 from ner_data.read import read_corpus
 from ner_data.text_file import read_paragraphs
 from ner_model import pretrain
-from ner_model.checkpoints import fault_of
+from ner_model.checkpoints import TrainingStopped, fault_of
 from ner_model.load import learn_wordpiece
-from ner_model.masked_lm import DROPOUTS, MaskedTrainer, ScoredInChunks, load_masked_lm, masked_loss
+from ner_model.masked_lm import DROPOUTS, MaskedTrainer, ScoredInChunks, load_masked_lm
 from ner_model.muon import MuonAdamW
-from ner_model.packed_text import PackedRows, RowBatches, collate_rows, encode_paragraphs
-from ner_model.pretraining_run import BudgetSchedule, dropouts_of, pretraining_arguments, trainings_of
+from ner_model.packed_text import SCORED_BY, PackedRows, RowBatches, collate_rows, encode_paragraphs, scored_places
+from ner_model.pretraining_run import (
+    MOST_HELD_OUT,
+    BudgetSchedule,
+    dropouts_of,
+    hold_out,
+    pretraining_arguments,
+    trainings_of,
+)
 from ner_model.pretraining_run import pretrain as run_pretraining
 
 ROOT = Path(__file__).parent.parent
@@ -220,8 +228,9 @@ def test_a_packed_piece_is_scored_as_if_it_stood_alone(family, more, attention, 
         decoder, seen = trainer.model.get_output_embeddings(), []
         decoder.register_forward_pre_hook(lambda module, args: seen.append(args[0][0]))
         summed = trainer.model(**inputs).logits
-        together = torch.nn.functional.linear(seen[0], decoder.weight, decoder.bias)
         wanted = labels[labels != IGNORED]
+        assert len(seen[0]) % SCORED_BY == 0 and len(wanted) < len(seen[0]) < len(wanted) + SCORED_BY
+        together = torch.nn.functional.linear(seen[0][: len(wanted)], decoder.weight, decoder.bias)
         torch.testing.assert_close(summed, torch.nn.functional.cross_entropy(together, wanted, reduction="sum"))
         plain = transformers.AutoModelForMaskedLM.from_config(config, attn_implementation=attention).eval()
         plain.load_state_dict(trainer.model.state_dict())
@@ -275,15 +284,30 @@ def test_a_model_that_changes_what_its_output_layer_gives_keeps_its_own_scores(t
     plain._model_inputs(batch)
     plain.model(**inputs)
     decoder = plain.model.get_output_embeddings()
-    scores = 2 * torch.nn.functional.linear(seen[0], decoder.weight, decoder.bias)
-    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(scores, labels[labels != IGNORED]))
+    wanted = labels[labels != IGNORED]
+    scores = 2 * torch.nn.functional.linear(seen[0][: len(wanted)], decoder.weight, decoder.bias)
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(scores, wanted))
     loss.backward()
+    # as one of several parts of a step
+    part = trainer.compute_loss(model, batch, num_items_in_batch=torch.tensor(3 * len(wanted)))
+    torch.testing.assert_close(part, loss / 3)
 
 
-def test_the_loss_is_divided_by_all_masked_subwords_of_a_step():
+def test_the_loss_is_divided_by_all_masked_subwords_of_a_step(tmp_path):
+    trainer = trainer_of(masked_language_model("bert-cased")[1], tmp_path, "eager")
     labels = torch.tensor([[1, IGNORED, 2], [IGNORED, 4, IGNORED]])
-    assert float(masked_loss({"logits": torch.tensor(12.0)}, labels)) == 4
-    assert float(masked_loss({"logits": torch.tensor(12.0)}, labels, torch.tensor(6))) == 2
+    assert float(trainer._mean_loss({"logits": torch.tensor(12.0)}, labels)) == 4
+    assert float(trainer._mean_loss({"logits": torch.tensor(12.0)}, labels, torch.tensor(6))) == 2
+
+
+@pytest.mark.parametrize("masked", [0, 1, SCORED_BY - 1, SCORED_BY, SCORED_BY + 1, 300])
+def test_a_batch_is_scored_at_its_masked_subwords_and_some_places_more(masked):
+    target = np.full((3, 100), IGNORED)
+    target.ravel()[np.random.default_rng(0).permutation(300)[:masked]] = np.arange(masked)
+    scored, wanted = scored_places(target)
+    assert scored[:masked].tolist() == np.flatnonzero(target != IGNORED).tolist()
+    assert wanted.tolist() == target.ravel()[scored].tolist() and (wanted[masked:] == IGNORED).all()
+    assert len(set(scored.tolist())) == len(scored) == min(-(-masked // SCORED_BY) * SCORED_BY, 300)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -292,6 +316,7 @@ def test_scores_in_chunks_are_output_layer_and_cross_entropy(masked, bias):
     torch.manual_seed(0)
     weights = [torch.randn(masked, 8), torch.randn(50, 8), torch.randn(50)][: 3 if bias else 2]
     wanted = torch.randint(50, (masked,))
+    wanted[1::3] = IGNORED
     ours, theirs = ([w.clone().requires_grad_() for w in weights] for _ in range(2))
     loss = ScoredInChunks.apply(*ours, *([] if bias else [None]), wanted, True)
     expected = torch.nn.functional.cross_entropy(torch.nn.functional.linear(*theirs), wanted, reduction="sum")
@@ -439,7 +464,13 @@ def test_a_damaged_archive_is_an_error(tmp_path):
     ("flags", "message"),
     [
         (["--output_dir", "x", "--max_steps", "1"], "--text: give plain text files"),
-        (["--text", "a", "--train_file", "b", "--output_dir", "x", "--max_steps", "1"], "not both"),
+        (["--text", "a", "--train_file", "b", "--output_dir", "x", "--max_steps", "1"], "one of the three"),
+        (["--train_file", "a", "--dataset_name", "b", "--output_dir", "x", "--max_steps", "1"], "one of the three"),
+        (["--text", "a", "--dataset_config_name", "b"], "--dataset_config_name: is for labelled words"),
+        (["--text", "a", "--model", "mini", "--layers=9"], "--layers: is for --model scratch, mini has its own"),
+        (["--text", "a", "--model", "mini", "--vocab_size", "900"], "--vocab_size: is for --model scratch"),
+        (["--text", "a", "--output_dir", "x", "--minutes", "-1"], "--minutes -1: give the time to train for, more than"),
+        (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--push_to_hub"], "hf upload NAME DIR --exclude"),
         (["--text", "a", "--max_steps", "1"], "--output_dir: give"),
         (["--text", "a", "--output_dir", "x"], "--minutes: give"),
         (["--text", "a", "--output_dir", "x", "--minutes", "1", "--max_steps", "1"], "--minutes: give"),
@@ -454,12 +485,12 @@ def test_a_damaged_archive_is_an_error(tmp_path):
         (["--text", "a", "--output_dir", "x", "--minutes", "inf"], "--minutes inf: give the time"),
         (["--text", "a", "--output_dir", "x", "--minutes", "nan"], "--minutes nan: give the time"),
         (["--text", "a", "--output_dir", "x", "--minutes", "1", "--seed", str(2**32)], "--seed 4294967296: give 429"),
-        (["--text", "a", "--validation_file", "b"], "--validation_file: is for --train_file"),
-        (["--text", "a", "--test_file=b"], "--test_file: is for --train_file"),
-        (["--text", "a", "--split_file", "b"], "--split_file: is for --train_file"),
-        (["--text", "a", "--group_column", "b"], "--group_column: is for --train_file"),
-        (["--text", "a", "--test_fraction", "0.1"], "--test_fraction: is for --train_file"),
-        (["--text", "a", "--word_column", "b"], "--word_column: is for --train_file"),
+        (["--text", "a", "--validation_file", "b"], "--validation_file: is for labelled words"),
+        (["--text", "a", "--test_file=b"], "--test_file: is for labelled words"),
+        (["--text", "a", "--split_file", "b"], "--split_file: is for labelled words"),
+        (["--text", "a", "--group_column", "b"], "--group_column: is for labelled words"),
+        (["--text", "a", "--test_fraction", "0.1"], "--test_fraction: is for labelled words"),
+        (["--text", "a", "--word_column", "b"], "--word_column: is for labelled words"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(flags, message):
@@ -468,9 +499,17 @@ def test_flags_that_contradict_each_other_are_refused(flags, message):
     assert message in str(caught.value)
 
 
+def test_a_token_is_not_taken_and_not_repeated():
+    with pytest.raises(InputError, match="^--hub_token: owned by the recipe .it would stand in the card") as caught:
+        pretrain.parse(["--text", "a", "--output_dir", "x", "--max_steps", "1", "--hub_token", "hf_secret"])
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (["--adam_beta1", "1.5"], "--optim adamw_torch_fused: Invalid beta parameter"),
+        (["--use_liger_kernel", "true"], "--use_liger_kernel: liger-kernel is not installed"),
         (["--per_device_train_batch_size", "0"], "--per_device_train_batch_size 0: give 1 or more"),
         (["--per_device_eval_batch_size", "0"], "--per_device_eval_batch_size 0: give 1 or more"),
         (["--save_strategy", "best"], "--save_strategy best: perplexity is measured once"),
@@ -521,6 +560,25 @@ def test_no_sentence_of_the_other_splits_of_run_ner_is_read(tmp_path):
     assert found == tables["train"]["tokens"].to_pylist() and len(found) == 40
 
 
+def test_the_words_of_a_data_set_are_read(tmp_path):
+    rows = {"tokens": [[f"word{k}", "x"] for k in range(50)], "ner_tags": [["B-a", "O"]] * 50}
+    datasets.DatasetDict({"train": datasets.Dataset.from_dict(rows)}).save_to_disk(tmp_path / "saved")
+    given = ["--dataset_name", str(tmp_path / "saved"), "--output_dir", "x", "--max_steps", "1"]
+    flags, reading, _ = pretrain.parse(given)
+    found = pretrain.read_text_of(flags, reading, lambda line: None)
+    tables = read_corpus(dataset_name=str(tmp_path / "saved"), say=lambda line: None)
+    assert found == tables["train"]["tokens"].to_pylist() and len(found) == 40
+
+
+def test_a_fault_on_the_second_machine_is_told_there(tmp_path, monkeypatch):
+    flags = ["--text", tmp_path / "missing.txt", "--output_dir", tmp_path / "x", "--max_steps", 1]
+    for rank, local_rank, told in ((1, 0, True), (1, 1, False)):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("LOCAL_RANK", str(local_rank))
+        code, _, err = start(*flags)
+        assert code == 2 and ("missing.txt" in err) == told
+
+
 @pytest.mark.parametrize(
     "content",
     ["[]", "{}", "not JSON", '{"command": "x", "tokens": "many", "steps": 1}', '{"before": [1], "command": "x"}'],
@@ -534,11 +592,64 @@ def test_a_foreign_pretraining_file_is_passed_over_with_a_line(content, tmp_path
     ]
 
 
-def test_held_out_paragraphs_without_a_subword_are_refused(tmp_path):
+def test_what_is_held_out_stays_so_where_text_is_added():
+    texts = [f"paragraph {k % 3000}" for k in range(4000)]  # a thousand of them twice
+    kept, held = hold_out(texts, 42)
+    assert sorted({*kept, *held}) == sorted(set(texts)) and not {*kept} & {*held}
+    assert held == sorted(set(held)) and 15 <= len(held) <= 45
+    assert kept == [text for text in texts if text not in held]
+    more_kept, more_held = hold_out([f"another {k}" for k in range(3000)] + texts[::-1], 42)
+    assert set(held) == {text for text in more_held if text.startswith("paragraph")}
+    assert not {*more_kept} & {*more_held}
+    assert set(hold_out(texts, 43)[1]) != set(held)
+    words = hold_out([text.split() for text in texts], 42)  # of labelled sentences, the same ones
+    assert words == ([text.split() for text in kept], [text.split() for text in held])
+
+
+def test_a_share_is_held_out_but_one_at_least_and_no_more_than_are_soon_read(monkeypatch):
+    assert len(hold_out(["a", "b"], 42)[1]) == 1
+    many = [str(k) for k in range(5000)]
+    all_held = hold_out(many, 1)[1]
+    monkeypatch.setattr("ner_model.pretraining_run.MOST_HELD_OUT", 10)
+    assert len(all_held) > 10 and MOST_HELD_OUT == 2000
+    few = hold_out(many, 1)[1]
+    assert len(few) == 10 and {*few} < {*all_held}
+
+
+@pytest.mark.parametrize(
+    ("paragraphs", "message"),
+    [(["a"], "--text: 1 paragraph; give at least two"), ([["a"]], "labelled words: 1 training sentence; give at")],
+)
+def test_a_single_paragraph_is_refused(paragraphs, message):
+    with pytest.raises(InputError, match=message):
+        hold_out(paragraphs, 42)
+
+
+@pytest.mark.parametrize(
+    ("kept", "held", "message"),
+    [
+        ("a b", "\u200b\u200b", "--seed 42: holds out 1 paragraph without a subword"),
+        ("\u200b\u200b", "a b", "--text: 1 paragraph to learn from, without a subword"),
+    ],
+)
+def test_paragraphs_without_a_subword_are_refused(kept, held, message, tmp_path, monkeypatch):
+    monkeypatch.setattr("ner_model.pretraining_run.hold_out", lambda paragraphs, seed: ([kept], [held]))
     given = ["--text", "a", "--output_dir", str(tmp_path / "x"), "--max_steps", "1", "--use_cpu", "true"]
     flags, _, rest = pretrain.parse([*given, "--layers", "1", "--hidden_size", "64"])
-    with pytest.raises(InputError, match="--seed 42: holds out 1 paragraph without a subword"):
-        run_pretraining(flags, rest, ["\u200b\u200b", *["a b"] * 3][::-1], None, "", lambda line: None)
+    with pytest.raises(InputError, match=message):
+        run_pretraining(flags, rest, [kept, held], None, "", lambda line: None)
+
+
+def test_memory_that_runs_out_while_perplexity_is_measured_is_told_in_a_line(tmp_path, monkeypatch):
+    tokenizer, config = masked_language_model("modernbert")
+    trainer = trainer_of(config, tmp_path, "eager")
+
+    def full(**_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(trainer.model, "forward", full)
+    with pytest.raises(TrainingStopped, match="lower --per_device_eval_batch_size .now 8."):
+        trainer.held_out_loss(packed(TEXT, tokenizer, length=48))
 
 
 def test_characters_take_a_quarter_of_the_vocabulary_at_most_and_every_word_a_position():
@@ -607,9 +718,9 @@ def test_what_is_written_loads_and_its_perplexity_is_what_was_printed(trained, t
     assert os.path.getsize(runs / "whole" / "model.safetensors") < 2.2 * model.num_parameters()
     # the same held-out paragraphs, scored by the library alone
     texts = list(dict.fromkeys(read_paragraphs(text_file)))
-    order = np.random.default_rng((42, 3)).permutation(len(texts))
-    held = sorted(texts[k] for k in order[: max(1, len(texts) // 100)])
-    kept = packed([text for text in read_paragraphs(text_file) if text not in held], tokenizer, 32, 0.15, seed=42)
+    remaining, held = hold_out(read_paragraphs(text_file), 42)
+    assert set(texts) == {*remaining, *held} and len(held) >= 1
+    kept = packed(remaining, tokenizer, 32, 0.15, seed=42)
     seen = [k for batch in list(RowBatches(len(kept), 8, 42))[:30] for k in batch]
     assert len(seen) == 240 and facts["tokens"] == pytest.approx(sum((kept[k][1] > 0).sum() for k in seen), rel=0.01)
     assert facts["tokens"] == round(30 / -(-len(kept) // 8) * sum((kept[k][1] > 0).sum() for k in range(len(kept))))
@@ -634,8 +745,23 @@ def test_a_resumed_run_ends_with_the_same_bytes(trained):
     os.rename(runs / "whole" / "checkpoint-10", runs / "broken" / "checkpoint-10")
     code, out, err = start(*flags, "--output_dir", runs / "broken", "--resume_from_checkpoint", "true")
     assert code == 0, err
-    assert "going on from" in out
+    assert "going on from" in out and "saved by" not in out
     assert (runs / "broken" / "model.safetensors").read_bytes() == (runs / "whole" / "model.safetensors").read_bytes()
+
+
+def test_another_text_and_other_masks_are_not_gone_on_with(trained, text_file, tmp_path):
+    runs, flags, _ = trained
+    shutil.copytree(runs / "whole" / "checkpoint-20", tmp_path / "run" / "checkpoint-20")
+    changed = tmp_path / "changed.txt"
+    texts = read_paragraphs(text_file)
+    changed.write_text("\n".join([*texts[:-1], " ".join(texts[-1].split()[::-1])]) + "\n")  # as many subwords, likely
+    of_run = ["--output_dir", tmp_path / "run", "--resume_from_checkpoint"]
+    for more, message in (
+        (["--masked_share", 0.3], "of a run with --masked_share 0.15, this one has 0.3"),
+        (["--text", changed], "of a run with text whose checksum is "),
+    ):
+        code, _, err = start(*flags, *more, *of_run)
+        assert code == 2 and message in err and "Traceback" not in err, err
 
 
 def test_two_processes_go_on_in_mid_epoch_to_the_same_bytes(text_file, tmp_path):
@@ -690,8 +816,10 @@ def test_rows_are_no_longer_than_the_model_reads(trained, tmp_path):
 def test_an_encoder_is_adapted_to_the_training_sentences_of_a_corpus(trained, tmp_path):
     runs, _, _ = trained
     flags = ["--model", runs / "whole", "--train_file", ROOT / "ner_data" / "sample_test.csv", "--max_length", 32]
-    code, out, err = start(*flags, "--output_dir", tmp_path / "adapted", "--minutes", "0.05")
+    flags += ["--minutes", "0.05", "--save_strategy", "no"]
+    code, out, err = start(*flags, "--output_dir", tmp_path / "adapted")
     assert code == 0, err
+    assert not list((tmp_path / "adapted").glob("checkpoint-*"))
     facts = json.loads((tmp_path / "adapted" / "pretraining.json").read_text())
     assert f"held out: loss {facts['held_out_loss']:.4f} a masked subword" in out
     assert facts["hours"] >= 3.0 / 3600 and facts["steps"] >= 1
