@@ -4,7 +4,7 @@
     python run_ner.py --model bert-base-cased --train_file my.csv         # your words, one a row: sentence, word, tag
     accelerate launch run_ner.py --model bert-base-cased --push_to_hub --hub_model_id me/my-ner
 
-Beside the flags below, every flag of transformers.TrainingArguments works (--learning_rate, --num_train_epochs, ...).
+Beside the flags below, most of transformers.TrainingArguments work (--learning_rate, ...): they are named at the end.
 """
 
 import os
@@ -22,6 +22,7 @@ from ner_eval.decode import DECODINGS
 from ner_eval.publish import PublishError, check_login, check_name, how_to_retry, publish
 from ner_model.arguments import (
     CLASS_WEIGHTS,
+    OWNED,
     HfArgumentParser,
     check_flags,
     refuse,
@@ -90,7 +91,7 @@ class Recipe:
     push_to_hub: bool = flag(False, "push the result to the Hub at the end")
     hub_model_id: str | None = flag(None, "name of the model on the Hub, such as me/my-ner")
     hub_token: str | None = flag(None, "Hub token; HF_TOKEN or the cached login if not given")
-    hub_private_repo: bool = flag(True, "a new repository on the Hub is private")
+    hub_private_repo: bool = flag(True, "a new repository on the Hub is private; --no_hub_private_repo: public")
 
 
 class Help(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
@@ -100,13 +101,16 @@ class Help(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
 def parse(argv):
     """The recipe's flags, and the words of the command line that are for `TrainingArguments`."""
     asks_help = "-h" in argv or "--help" in argv
-    others = textwrap.fill("TrainingArguments: " + " ".join(training_flags()), 100) if asks_help else None
+    own = [f.name for f in fields(Recipe)]
+    refused = {*own, *OWNED, "deepspeed"}
+    others = [name for name in training_flags() if name not in refused] if asks_help else []
+    others = textwrap.fill(f"flags of TrainingArguments: {' '.join(others)}", 100)
     parser = HfArgumentParser(
         Recipe, prog="run_ner.py", description=__doc__, epilog=others, allow_abbrev=False, formatter_class=Help
     )
     parser.error = refuse
     recipe, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
-    check_flags(rest, [f.name for f in fields(Recipe)])
+    check_flags(rest, own)
     for name, least in (("max_length", 8), ("stride", 0), ("seed", 0), ("augment", 0), ("patience", 1)):
         value = getattr(recipe, name)
         if value is not None and value < least:
@@ -182,12 +186,12 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
     # 9 score
     output_dir = trainer.args.output_dir
     merge_lora(trainer)
-    found = {split: trainer.predict(windows[split]) for split in list(windows)[1:]}
-    transitions = choose_transitions(found["validation"], tables["train"], names, recipe.decoding, say)
+    predictions = {split: trainer.predict(windows[split]) for split in windows if split != "train"}
+    transitions = choose_transitions(predictions["validation"], tables["train"], names, recipe.decoding, say)
     scored = {}
-    for split, prediction in found.items():
-        known = {"sentences": tables[split], "training": tables["train"]}
-        scored[split] = score(prediction, names, recipe.decoding, transitions=transitions, **known)
+    for split, prediction in predictions.items():
+        of_words = {"sentences": tables[split], "training": tables["train"]}
+        scored[split] = score(prediction, names, recipe.decoding, transitions=transitions, **of_words)
     train_words = word_counts(tables["train"]).elements()
     precision = trainer.accelerator.mixed_precision
     store_settings(trainer.model.config, train_words, recipe.decoding, transitions, length, recipe.stride, precision)
@@ -208,8 +212,9 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
             trainer=trainer,
             way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights, trainer.copies),
         )
+        last = "test" if "test" in tables else "validation"
         only = {"trust_remote_code": recipe.trust_remote_code, "use_cpu": trainer.args.device.type == "cpu"}
-        parity = check_parity(output_dir, tables[split], names, **only)
+        parity = check_parity(output_dir, tables[last], names, **only)
         say("\n".join(parity_lines(parity)))
     return output_dir
 

@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 
-from ner_data import InputError
+from ner_data import InputError, raise_input_error
 from ner_data.audit_corpus import corpus_of, described, part_of, part_of_table
 from ner_data.audit_sentences import ambiguous_surfaces, check_sentences, seen_shares, sizes
 from ner_data.audit_tokens import check_tokens, load_word_tokenizer
@@ -134,7 +134,7 @@ def parse(argv):
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.error = _raise_input_error
+    parser.error = raise_input_error
     parser.add_argument("files", nargs="*", metavar="FILE", help="files of one corpus that is not split")
     for split in SPLITS:
         parser.add_argument(f"--{split}_file", metavar="FILE", help=f"file of the split {split}")
@@ -153,10 +153,6 @@ def parse(argv):
     flags.sources = [("corpus", file) for file in flags.files]
     flags.sources += [(split, file) for split, file in split_files.items() if file]
     return flags
-
-
-def _raise_input_error(message):
-    raise InputError(message.removeprefix("argument "))
 
 
 def main(argv=None):

@@ -69,13 +69,13 @@ def encode(sentences, tokenizer, names, max_length, stride):
     windows, split_sentences = lay_windows(offsets, length[word], room, stride)
 
     # the words of all windows, one after the other, and where their subwords come to stand
-    first, last, own_first, own_last = windows.T
-    of_window, at = _ranges(first, last)
+    begin, end, own_begin, own_end = windows.T
+    of_window, at = _ranges(begin, end)
     lengths = length[word[at]]
     window_length = np.bincount(of_window, weights=lengths, minlength=len(windows)).astype(np.int64)
     window_begin = np.concatenate(([0], np.cumsum(window_length + len(prefix) + len(suffix))))
     before = np.concatenate(([0], np.cumsum(lengths)))[:-1]
-    place = before + of_window * (len(prefix) + len(suffix)) + len(prefix)
+    word_begin = before + of_window * (len(prefix) + len(suffix)) + len(prefix)
 
     input_ids = np.empty(window_begin[-1], np.int32)
     for k, token in enumerate(prefix):
@@ -83,19 +83,19 @@ def encode(sentences, tokenizer, names, max_length, stride):
     for k, token in enumerate(reversed(suffix), start=1):
         input_ids[window_begin[1:] - k] = token
     _, source = _ranges(begins[:-1][word[at]], begins[:-1][word[at]] + lengths)
-    _, target = _ranges(place, place + lengths)
+    _, target = _ranges(word_begin, word_begin + lengths)
     input_ids[target] = pieces[source]
-    owned = (at >= own_first[of_window]) & (at < own_last[of_window])
+    owned = (at >= own_begin[of_window]) & (at < own_end[of_window])
     labels = np.full(len(input_ids), IGNORED, np.int32)
-    labels[place[owned]] = label_ids(sentences, names)[at[owned]]
+    labels[word_begin[owned]] = label_ids(sentences, names)[at[owned]]
 
-    sentence = np.searchsorted(offsets, own_first, side="right") - 1
+    sentence = np.searchsorted(offsets, own_begin, side="right") - 1
     table = pa.table(
         {
             "input_ids": pa.LargeListArray.from_arrays(window_begin, input_ids),
             "labels": pa.LargeListArray.from_arrays(window_begin, labels),
             "sentence": sentence,
-            "first_word": own_first - offsets[sentence],
+            "first_word": own_begin - offsets[sentence],
         }
     )
     cut = int((np.diff(begins) > room)[word].sum())
@@ -298,7 +298,7 @@ def say_first_sentence(sentences, encoded, tokenizer, names, say=print):
 
 
 def _ranges(begin, end):
-    """The integers of many ranges, one after the other, and the number of the range each is from."""
+    """The integers of many ranges [begin, end), one after the other: (the number of the range each is from, they)."""
     size = end - begin
     of = np.repeat(np.arange(len(size)), size)
     return of, np.arange(len(of)) - np.repeat(np.cumsum(size) - size, size) + np.repeat(begin, size)

@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import pyarrow.compute as pc
 
-from ner_data import InputError
+from ner_data import InputError, raise_input_error
 from ner_data.text_file import shown
 from ner_eval.bootstrap import LEVEL, percentiles, resample, sentence_counts
 from ner_eval.scored_files import is_run_file, read_tagged
@@ -183,7 +183,7 @@ def _parse(argv):
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help=f"default: {RESAMPLES:,}")
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the resamples; default: {SEED}")
-    parser.error = _raise_input_error
+    parser.error = raise_input_error
     args = parser.parse_args(argv)
     if len(args.runs) == 2 and not args.side_a + args.side_b:
         args.side_a, args.side_b = args.runs[:1], args.runs[1:]
@@ -193,10 +193,6 @@ def _parse(argv):
         if getattr(args, flag) < least:
             raise InputError(f"--{flag} {getattr(args, flag)}: give {least} or more")
     return args
-
-
-def _raise_input_error(message):
-    raise InputError(message.removeprefix("argument "))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 from ner_eval.span_counts import INSIDE, goes_on, label_parts
 
 DECODINGS = ("argmax", "viterbi")
-LEAST = -1e30  # stands for the logarithm of 0: sums of it stay finite, and above what is not allowed at all
+LOG_OF_ZERO = -1e30  # stands for the logarithm of 0: sums of it stay finite, and above what is not allowed at all
 AT_ONCE = 2**20  # sentences x steps between labels that are searched side by side
 
 
@@ -145,8 +145,8 @@ def _search(rows, begins, lengths, steps, ids):
     scores = _finite(rows[begins]) + steps.start
     before = [None]  # for every word t but the first, the label before each label, (running[t], labels)
     for t, count in enumerate(running[1:], start=1):
-        reached, came = _reach(scores[:count], steps)
-        before.append(came)
+        reached, before_it = _reach(scores[:count], steps)
+        before.append(before_it)
         scores[:count] = reached + _finite(rows[begins[:count] + t])
     labels = scores.argmax(axis=1)
     for t in range(len(running) - 1, 0, -1):
@@ -168,23 +168,23 @@ def _reach(last, steps):
     """
     sentences, labels = last.shape
     anywhere = last + steps.least
-    first = anywhere.argmax(axis=1)
-    reached = np.where(steps.closed, -np.inf, anywhere[np.arange(sentences), first][:, None])
-    came = np.repeat(first[:, None], labels, axis=1).astype(np.int16)
+    best_before = anywhere.argmax(axis=1)
+    reached = np.where(steps.closed, -np.inf, anywhere[np.arange(sentences), best_before][:, None])
+    before = np.repeat(best_before[:, None], labels, axis=1).astype(np.int16)
     if len(steps.begins):
         ways = last[:, steps.before] + steps.score
         best = np.maximum.reduceat(ways, steps.begins, axis=1)
         equal = ways == np.repeat(best, np.diff(steps.begins, append=len(steps.after)), axis=1)
         lowest = np.minimum.reduceat(np.where(equal, steps.before, labels), steps.begins, axis=1)
         to = steps.after[steps.begins]
-        wins = (best > reached[:, to]) | ((best == reached[:, to]) & (lowest < came[:, to]))
+        wins = (best > reached[:, to]) | ((best == reached[:, to]) & (lowest < before[:, to]))
         reached[:, to] = np.where(wins, best, reached[:, to])
-        came[:, to] = np.where(wins, lowest, came[:, to])
-    return reached, came
+        before[:, to] = np.where(wins, lowest, before[:, to])
+    return reached, before
 
 
 def _finite(scores):
-    return np.nan_to_num(scores.astype(np.float64), nan=LEAST, neginf=LEAST)
+    return np.nan_to_num(scores.astype(np.float64), nan=LOG_OF_ZERO, neginf=LOG_OF_ZERO)
 
 
 def tag_sentences(ids, offsets, names):

@@ -22,7 +22,7 @@ from functools import partial
 
 from tqdm import tqdm
 
-from ner_data import InputError
+from ner_data import InputError, raise_input_error
 from ner_data.formats.word_csv import Columns
 from ner_data.text_file import counted
 from ner_eval.prediction_lines import Lines, output_format
@@ -262,7 +262,7 @@ def _parse(argv, world):
     parser.add_argument("--no_bf16", action="store_true", help="fp32 also on hardware made for bf16")
     trusted = "load a --model that brings code of its own (auto_map) or pickled weights"
     parser.add_argument("--trust_remote_code", action="store_true", help=trusted)
-    parser.error = _raise_input_error
+    parser.error = raise_input_error
     args = parser.parse_args(argv)
     output_format(args.output)
     if args.runtime not in RUNTIMES:
@@ -278,10 +278,6 @@ def _parse(argv, world):
     if world > 1 and (args.file == "-" or args.runtime == "onnx"):
         raise InputError(f"accelerate launch: {world} processes cannot share standard input or --runtime onnx")
     return args
-
-
-def _raise_input_error(message):
-    raise InputError(message.removeprefix("argument "))
 
 
 if __name__ == "__main__":

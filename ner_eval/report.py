@@ -20,7 +20,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from ner_data import InputError
+from ner_data import InputError, raise_input_error
 from ner_data.text_file import read_text, shown
 from ner_eval.entity_errors import errors_csv, find_entities
 from ner_eval.report_plots import SIDE, curves, reliability
@@ -378,12 +378,8 @@ def _parse(argv):
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m ner_eval.report", description=__doc__, formatter_class=formatter)
     parser.add_argument("run_dir", metavar="RUN_DIR", help="a finished run, with metrics.json and *_predictions.jsonl")
-    parser.error = _raise_input_error
+    parser.error = raise_input_error
     return parser.parse_args(argv)
-
-
-def _raise_input_error(message):
-    raise InputError(message)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ Files are of any format that `ner_data.read` knows, with the same words. Nothing
 """
 
 import argparse
+import itertools
 import json
 import sys
 from dataclasses import dataclass
 
 import numpy as np
 
-from ner_data import InputError
+from ner_data import InputError, raise_input_error
 from ner_data.formats.word_csv import Columns
 from ner_data.labels import flat
 from ner_data.read import read_sentences
@@ -44,7 +45,7 @@ class Scored:
     Attributes:
         scores: as in metrics.json.
         gold, predicted: a list of tags per sentence.
-        confidence: a list per sentence, the probability of each predicted tag, to six digits.
+        confidence: a list per sentence, the probability of each predicted tag, to six digits; or None.
     """
 
     scores: dict
@@ -93,8 +94,10 @@ def score(
     word = np.arange(len(gold))
     scores["loss"] = float(-rows[word, gold].mean(dtype=np.float64))
     scores["sentences"], scores["words"] = len(gold_tags), len(gold)
-    probabilities = np.exp(rows[word, ids].astype(np.float64)).round(6)
+    confidence = None
     if sentences is not None:
+        probabilities = np.exp(rows[word, ids].astype(np.float64)).round(6)
+        confidence = [probabilities[begin:end].tolist() for begin, end in itertools.pairwise(offsets)]
         scores |= further_scores(
             flat(sentences["tokens"]).to_pylist(),
             gold,
@@ -109,7 +112,6 @@ def score(
         )
         scores["decoding"], scores["words_changed"] = decoding, int((ids != argmax(rows)).sum())
         scores["transition_weight"] = transitions.weight if transitions else 0.0
-    confidence = [probabilities[begin:end].tolist() for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
     return Scored(scores, gold_tags, predicted_tags, confidence)
 
 
@@ -301,16 +303,12 @@ def _parse(argv):
     parser.add_argument("--repair", action="store_true", help="read illegal gold tags as conlleval does")
     for field, name in Columns()._asdict().items():
         parser.add_argument(f"--{field}_column", default=name, help=f"of word CSV files; default: {name}")
-    parser.error = _raise_input_error
+    parser.error = raise_input_error
     args = parser.parse_args(argv)
     for flag in ("resamples", "seed"):
         if getattr(args, flag) < 0:
             raise InputError(f"--{flag} {getattr(args, flag)}: give 0 or more")
     return args
-
-
-def _raise_input_error(message):
-    raise InputError(message.removeprefix("argument "))
 
 
 if __name__ == "__main__":

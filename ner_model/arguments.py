@@ -22,7 +22,7 @@ COPIED_TO, MOST_COPIES = 4000, 5  # sentences with other entities, in place of e
 SMOOTHING = 0.1  # of labels, where the encoder is small: what it brought stands in benchmarks/TRIALS.md
 # what `ner_eval.score.ComputeMetrics` gives and can choose the best epoch
 FIGURES = ("f1", "precision", "recall", "macro_f1", "macro_precision", "macro_recall", "accuracy", "loss")
-LEAST = {  # values of flags; with lower ones `Trainer` fails, but only when it trains
+MINIMUM = {  # values of flags; with lower ones `Trainer` fails, but only when it trains
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), 1),
     **dict.fromkeys(("gradient_accumulation_steps", "eval_accumulation_steps"), 1),
     **dict.fromkeys(("dataloader_num_workers", "data_seed", "learning_rate", "weight_decay"), 0),
@@ -202,8 +202,8 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         disable_tqdm=not sys.stderr.isatty(),
         use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
     )
-    more = small and not scratch
-    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if more else (ENOUGH_STEPS, MOST_EPOCHS)
+    small_pretrained = small and not scratch
+    steps, most = (ENOUGH_STEPS_OF_SMALL, MOST_EPOCHS_OF_SMALL) if small_pretrained else (ENOUGH_STEPS, MOST_EPOCHS)
     batch = max(BATCH_SIZE, args.train_batch_size * args.gradient_accumulation_steps * args.world_size)
     enough = min(MOST_EPOCHS if copied else most, round(steps * batch / (sentences + copied)))
     if enough > epochs and not given_flags(rest) & CHOSEN_LENGTH:
@@ -290,6 +290,9 @@ def parse_training_arguments(rest, **defaults):
     """`TrainingArguments` from words of the command line, with other defaults for some of its fields, and the precision
     in words: what the flags, the launcher or the hardware ask for (`choose_precision`).
 
+    Sets `ACCELERATE_MIXED_PRECISION` to `no` where the flags turn bf16 and fp16 off. Of several GPUs in one process it
+    keeps one.
+
     Raises InputError for a value that it refuses, for a tracker (`--report_to`) that is not installed, for DeepSpeed.
     """
     from transformers import HfArgumentParser, TrainingArguments
@@ -312,7 +315,7 @@ def parse_training_arguments(rest, **defaults):
         raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise InputError(f"TrainingArguments: {' '.join(str(error).split())}") from None
-    for name, least in LEAST.items():
+    for name, least in MINIMUM.items():
         value = getattr(args, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value:g}: give {least} or more")

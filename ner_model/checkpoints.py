@@ -227,9 +227,10 @@ class VerifiedCheckpoints:
             self._newest = os.path.abspath(resume_from_checkpoint)
             processes, now = self._refuse_another_run(resume_from_checkpoint), args.world_size
             if processes not in (None, now) and self.is_world_process_zero():
+                saved_by = counted(processes, "process", "processes")
                 print(
-                    f"--resume_from_checkpoint {resume_from_checkpoint}: saved by {counted(processes, 'process', 'processes')}, this"
-                    f" run has {now}: it draws other random numbers, so it ends as with another seed"
+                    f"--resume_from_checkpoint {resume_from_checkpoint}: saved by {saved_by}, this run has {now}: it"
+                    " draws other random numbers, so it ends as with another seed"
                 )
         self._check_directory_is_shared()
         if self.is_world_process_zero():

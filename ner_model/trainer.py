@@ -26,6 +26,8 @@ ON_CPUS = (DistributedType.NO, DistributedType.MULTI_CPU)
 class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     """`Trainer` with batches of similar length, and evaluation that returns words instead of subwords.
 
+    Signals, memory and numbers: `Interruptible`; checkpoints: `VerifiedCheckpoints`.
+
     Pass `compute_loss_func=WordLoss(...)` and `TrainingArguments(label_names=LABEL_NAMES,
     eval_do_concat_batches=False)`. `predict` and `evaluate` then give, per batch, `predictions`: float32 (windows,
     words, labels), the log-probabilities of the words that each window owns, and `label_ids`: (gold (windows, words),
@@ -95,8 +97,8 @@ def class_weights(how, sentence_table, names, say=print):
     "balanced" weights are n / (labels x count) (King & Zeng 2001; scikit-learn's "balanced"), damped to their fourth
     root (multilingual BERT smoothes its languages with a power much like it, 0.3), and scaled so that their mean over
     all training words is 1: the learning rate keeps its meaning. Undamped, one word of the rarest label outweighs
-    thousands of others. Measured on 7,650 test entities of a GMB prefix, a pre-trained 4 x 256 encoder, 3 epochs, means
-    of 2 seeds, strict F1 / macro F1: no weights 0.791 / 0.524, fourth root 0.774 / 0.581, square root 0.758 / 0.565.
+    thousands of others. What they cost and bring: benchmarks/README.md, `bench_ways.py`. With an earlier encoder and 3
+    epochs the fourth root did better than the square root in strict and in macro F1 (0.774 and 0.758, 0.581 and 0.565).
 
     Args:
         how: one of `ner_model.arguments.CLASS_WEIGHTS`.
@@ -140,6 +142,13 @@ class WordLoss:
         self.weights = weights
 
     def __call__(self, outputs, labels, num_items_in_batch=None):
+        """The loss of a batch, a scalar in nats a word; no number where no word is labelled.
+
+        Args:
+            outputs: `logits` of shape (windows, tokens, labels).
+            labels: int64 (windows, tokens), -100 where no word begins that the window owns.
+            num_items_in_batch: labelled words of the whole step, of all processes, or None for those of this batch.
+        """
         logits, labels = outputs["logits"].float(), labels.view(-1)
         loss = torch.nn.functional.cross_entropy(
             logits.view(-1, logits.shape[-1]),

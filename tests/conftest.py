@@ -1,7 +1,9 @@
 """Tiny tokenizers trained here, tiny encoders built from a config: nothing is downloaded."""
 
 import os
+import tempfile
 
+os.environ["HF_HOME"] = (HOME := tempfile.TemporaryDirectory()).name  # the user's may hold accelerate's configuration
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is expected to the byte is a CPU's
 os.environ["OMP_NUM_THREADS"] = "1"  # for models this small a second thread only waits
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -13,6 +15,8 @@ import transformers
 from families import FAMILIES, write_encoder
 from forked_training import ForkedTraining, weights
 
+for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+    del os.environ[name]
 torch.set_num_threads(1)
 transformers.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()

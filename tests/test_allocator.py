@@ -38,7 +38,11 @@ PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 )
 def test_a_large_tensor_is_not_mapped_anew():
     given_back, kept = (
-        int(subprocess.run([sys.executable, "-c", PROGRAM, *flag], capture_output=True, text=True, check=True).stdout)
+        int(
+            subprocess.run(
+                [sys.executable, "-c", PROGRAM, *flag], capture_output=True, text=True, check=True, cwd=ROOT
+            ).stdout
+        )
         for flag in ([], ["keep"])
     )
     assert kept < 100 and given_back > 4 * 16_000

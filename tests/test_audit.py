@@ -360,7 +360,7 @@ def test_whatever_words_and_tags_there_are_the_audit_counts_them(tmp_path, sente
     assert report["splits"]["train"]["words"] == len(words)
 
 
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="no corpora in NER_CORPORA or ../shared/data")
+@pytest.mark.skipif(not (CORPORA / "gmb").is_dir(), reason="no corpora in NER_CORPORA or ../shared/data")
 def test_gmb(capsys):
     path = str(CORPORA / "gmb" / "ner_dataset.csv")
     code, report = look(capsys, path, "--places", "30")

@@ -20,6 +20,7 @@ from ner_model.batching import (
     count_labelled,
     rounding,
     say_batches,
+    train_batches,
 )
 from ner_model.load import load_model, load_tokenizer
 from ner_model.trainer import WordLoss
@@ -137,6 +138,14 @@ def test_a_share_of_no_windows_is_a_batch_without_labels(bert_dir):
         "attention_mask": [[1]],  # a row of nothing but padding would make attention divide by zero
         "labels": [[IGNORED]],
     }
+
+
+@pytest.mark.parametrize(("data_seed", "used"), [(None, 5), (9, 9)])
+def test_data_seed_orders_the_batches(tmp_path, data_seed, used):
+    args = transformers.TrainingArguments(str(tmp_path), seed=5, data_seed=data_seed, use_cpu=True)
+    lengths = np.arange(3, 300)
+    found = list(train_batches(lengths, args, 32))
+    assert found == list(LengthBuckets(lengths, 32, used)) != list(LengthBuckets(lengths, 32, 14 - used))
 
 
 def test_buckets_hold_every_window_once_and_change_with_the_epoch():

@@ -94,6 +94,6 @@ def test_the_interval_holds_the_true_score_as_often_as_it_says():
 
 def test_a_thousand_resamples_of_many_sentences_take_seconds():
     counts = np.random.default_rng(0).integers(0, 2, (20_000, 3, 8))
-    begin = time.perf_counter()
+    begin = time.process_time()
     intervals(counts, 300)
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3

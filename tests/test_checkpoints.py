@@ -275,10 +275,14 @@ def test_another_number_of_processes_is_told(forked, run):
     assert facts.pop("processes") == 1
     manifest.write_text(json.dumps(facts | {"processes": 2}))
     code, output = forked.run(run, resume="true")
-    assert code == 0 and (
-        f"--resume_from_checkpoint {run}/checkpoint-6: saved by 2 processes, this run has 1: it draws other random"
-        " numbers, so it ends as with another seed\n"
-    ) in output
+    assert (
+        code == 0
+        and (
+            f"--resume_from_checkpoint {run}/checkpoint-6: saved by 2 processes, this run has 1: it draws other random"
+            " numbers, so it ends as with another seed\n"
+        )
+        in output
+    )
 
 
 def test_another_way_to_train_or_another_loss_is_refused(forked, run):

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tokenizers
@@ -15,7 +17,9 @@ from families import FAMILIES, SHAPE, TEXT
 from ner_data import InputError
 from ner_model.batching import WindowCollator
 from ner_model.load import label_order, learn_wordpiece, load_model, load_tokenizer, read_config, subword_limit
-from ner_model.precision import choose_precision
+from ner_model.precision import _launcher_was_told, choose_precision
+
+ROOT = Path(__file__).parent.parent
 
 NAMES = ["O", "B-per", "I-per"]
 
@@ -203,7 +207,7 @@ def test_the_learnt_vocabulary_is_the_same_in_every_process():
         "t = learn_wordpiece([w for x in TEXT for w in x.split()], 250)\n"
         "print(json.dumps(t.get_vocab()))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     mine = learn_wordpiece(words, 250)
     assert json.loads(run.stdout.splitlines()[-1]) == mine.get_vocab()
     assert mine.tokenize("Merkel , she") == ["Merkel", ",", "sh", "##e"]
@@ -215,6 +219,24 @@ def test_scratch_has_the_labels_and_a_small_shape():
     model = load_model("scratch", tokenizer, NAMES, False)
     assert model.config.id2label == dict(enumerate(NAMES)) and model.config.num_labels == 3
     assert subword_limit(tokenizer, model) == 128
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["accelerate", "launch", "run_ner.py"], False),
+        (["accelerate", "launch", "--mixed_precision", "no", "run_ner.py"], True),
+        (["accelerate", "launch", "--mixed-precision=no"], True),
+        (["accelerate", "launch", "--config_file=x"], True),
+    ],
+)
+def test_whether_the_launcher_was_told(words, told, monkeypatch, tmp_path):
+    config = tmp_path / "default.yaml"
+    monkeypatch.setattr("accelerate.commands.config.config_args.default_config_file", str(config))
+    monkeypatch.setattr("psutil.Process.parents", lambda _: [SimpleNamespace(cmdline=lambda: words)])
+    assert _launcher_was_told() == told
+    config.write_text("")
+    assert _launcher_was_told()
 
 
 def test_precision_follows_flags_then_launcher_then_hardware(monkeypatch):

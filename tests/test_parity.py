@@ -3,6 +3,8 @@
 import os
 
 import pytest
+import safetensors.torch
+import torch
 from families import TEXT
 from test_predict import NAMES, save_classifier
 from test_windows import sentences
@@ -34,6 +36,19 @@ def test_every_family_agrees_with_its_pipeline(encoder_dir, tmp_path):
         assert {cause for cause, count in found["causes"].items() if count} <= {"several_labels"}
     assert report["decoding_changed"] == 0
     assert report["f1"]["ours"] == report["f1"]["ours_text"]
+
+
+def test_where_all_agree_the_four_f1_are_one(bert_dir, tmp_path):
+    directory = save_classifier(bert_dir, tmp_path, ner_decoding="argmax", ner_precision="fp32")
+    path = os.path.join(directory, "model.safetensors")
+    weights = safetensors.torch.load_file(path)
+    weights["classifier.weight"].zero_()
+    labels = len(weights["classifier.bias"])
+    weights["classifier.bias"] = torch.tensor([0.0, 9.0] + [0.0] * (labels - 2))
+    safetensors.torch.save_file(weights, path, {"format": "pt"})
+    table = sentences((["Angela", "Merkel", "visited", "Paris"], [NAMES[1]] * 4))
+    f1 = check_parity(directory, table, NAMES)["f1"]
+    assert len(f1) == 4 and set(f1.values()) == {1.0}
 
 
 def test_each_cause_is_counted(encoder_dir, tmp_path):

@@ -174,8 +174,15 @@ def test_entities_of_models_of_other_hands_may_begin_with_i(bert_dir, tmp_path):
     assert ner.label([["a", "b", "c", "d"]]).spans == [[]]
 
 
-def test_the_score_is_the_product_of_the_word_probabilities(ner):
-    labelled = ner.label([TEXT.split()] * 2)
+def test_the_score_is_the_product_of_the_word_probabilities(ner, monkeypatch):
+    names, words = ner.settings.names, TEXT.split()
+    rows = np.random.default_rng(0).normal(size=(2 * len(words), len(names)))
+    for word, name in ((0, "B-per"), (1, "I-per"), (len(words) + 3, "B-geo")):
+        rows[word, names.index(name)] = 9.0
+    rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+    monkeypatch.setattr(ner, "scores", lambda sentences: rows.astype(np.float32))
+    labelled = ner.label([words] * 2)
+    assert any(last - first > 1 for spans in labelled.spans for first, last, *_ in spans)
     for spans, confidence in zip(labelled.spans, labelled.confidence, strict=True):
         for first, last, _, score in spans:
             product = 1.0
@@ -527,11 +534,29 @@ def test_killed_as_a_program_and_resumed_to_the_same_bytes(saved, tmp_path, kill
     assert path.read_bytes() == whole.read_bytes()
 
 
+def test_the_shares_of_two_processes_are_the_lines_of_one(ner, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting.blocks, "__defaults__", (12,))
+    path = tmp_path / "in.txt"
+    path.write_text("".join(f"Angela Merkel visited Paris {k} .\n" for k in range(5)))  # three blocks
+
+    def lines_of(share, gather):
+        source, written = Source(str(path)), []
+        count, _ = predicting.predict(ner, source, Lines(source, None), written.append, share=share, gather=gather)
+        return "".join(written), count
+
+    second, (whole, _) = [], lines_of((0, 1), None)
+    _, theirs = lines_of((1, 2), lambda texts: second.append(texts) or texts)
+    rounds = iter(second)
+    text, ours = lines_of((0, 2), lambda texts: texts + next(rounds))
+    assert (text, ours, theirs) == (whole, 3, 2)
+
+
 @pytest.mark.soak
 def test_two_processes_write_what_one_writes(saved, tmp_path):
     source = tmp_path / "in.txt"
     source.write_text("Angela Merkel visited Paris with Jordan on Monday .\n" * 9000 + "Paris\n")
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--main_process_port", "0"]
     for path, launcher in ((tmp_path / "one.jsonl", []), (tmp_path / "two.jsonl", launch)):
         command = [sys.executable, *launcher, "-m", "ner_eval.predict", "--model", saved, str(source)]
         done = subprocess.run([*command, "--output", str(path)], cwd=ROOT, capture_output=True, text=True)
@@ -547,8 +572,11 @@ def test_memory_does_not_grow_with_the_file():
             ends.append(number)
             yield type("Record", (), {"words": [(0, 1)] * 9})
 
+    found = 0
     for block in blocks(records(), words=100):
         assert len(block) == 10 and ends[-1] == block[-1][0]
+        found += 1
+    assert found == 100
 
 
 def test_the_benchmark_prints_its_table(saved, capsys):

@@ -469,7 +469,10 @@ def test_a_damaged_archive_is_an_error(tmp_path):
         (["--text", "a", "--dataset_config_name", "b"], "--dataset_config_name: is for labelled words"),
         (["--text", "a", "--model", "mini", "--layers=9"], "--layers: is for --model scratch, mini has its own"),
         (["--text", "a", "--model", "mini", "--vocab_size", "900"], "--vocab_size: is for --model scratch"),
-        (["--text", "a", "--output_dir", "x", "--minutes", "-1"], "--minutes -1: give the time to train for, more than"),
+        (
+            ["--text", "a", "--output_dir", "x", "--minutes", "-1"],
+            "--minutes -1: give the time to train for, more than",
+        ),
         (["--text", "a", "--output_dir", "x", "--max_steps", "1", "--push_to_hub"], "hf upload NAME DIR --exclude"),
         (["--text", "a", "--max_steps", "1"], "--output_dir: give"),
         (["--text", "a", "--output_dir", "x"], "--minutes: give"),

@@ -546,6 +546,12 @@ def test_the_cards_code_gets_the_address_and_nothing_else_changes(tmp_path):
     assert address_card("# A card of another hand\n", "me/x") == "# A card of another hand\n"
 
 
+def test_the_flags_token_logs_in_and_pushes(hub, model, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", hub.read_token)  # may not write
+    assert publishing.main(["--model", str(model), "--hub_model_id", "me/x", "--hub_token", hub.token]) == 0
+    assert len(hub.repos["me/x"].pushed) == 1
+
+
 def test_after_a_failed_login_the_whole_command_is_told_without_the_token(hub, model, capfd):
     hub.fail("whoami", 500)
     words = ["--model", str(model), "--hub_model_id", "me/x", "--onnx_int8", "--hub_token", "hf_secret"]

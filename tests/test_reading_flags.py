@@ -1,8 +1,11 @@
 """The columns of a file can be named to every command that reads labelled words."""
 
+import argparse
+
 import pytest
 
 from ner_data.formats.word_csv import Columns
+from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_eval import onnx_export, publish, suspects
 from ner_model import pretrain
 
@@ -16,6 +19,16 @@ def words(tmp_path):
     rows = [f"{k},{word},{tag}" for k, tokens in enumerate(TOKENS) for word, tag in zip(tokens, "AO", strict=True)]
     path.write_text("\n".join(["sid,token,label", *rows]).replace(",A", ",B-geo") + "\n")
     return str(path)
+
+
+def test_every_flag_arrives():
+    parser = argparse.ArgumentParser()
+    add_reading_flags(parser)
+    given = ["--format", "conll", "--tag_scheme", "BIOES", "--repair", *FLAGS]
+    assert reading_of(parser.parse_args(given)) == {
+        **{"format": "conll", "tag_scheme": "BIOES", "repair": True},
+        **{"sentence_column": "sid", "word_column": "token", "tag_column": "label"},
+    }
 
 
 def test_pretrain(words):

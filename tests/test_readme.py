@@ -1,5 +1,6 @@
 """What the README and the Makefile say is so."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -16,8 +17,14 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+# of a `make test ARGS=...` that runs this, and of whoever exports a variable of the Makefile
+OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MODEL", "TRAIN_FILE", "VALIDATION_FILE", "TEST_FILE", "OUTPUT_DIR"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OF_MAKE | {"ARGS"}}
+
+
 def make(*words):
-    run = subprocess.run(["make", "-s", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=60)
+    command = ["make", "-s", "-C", str(ROOT), *words]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -78,7 +85,8 @@ def test_ci_runs_the_readmes_test_command():
 
 
 def test_a_variable_that_the_makefile_does_not_read_is_refused():
-    run = subprocess.run(["make", "-C", str(ROOT), "-n", "train", "TRAIN=a.csv"], capture_output=True, text=True)
+    command = ["make", "-C", str(ROOT), "-n", "train", "TRAIN=a.csv"]
+    run = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert run.returncode == 2 and "TRAIN: no variable of this Makefile; use MODEL, TRAIN_FILE," in run.stderr
 
 

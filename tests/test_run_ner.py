@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import transformers
+from families import write_encoder
 from standin_hub import StandInHub
 
 import run_ner
 from ner_data import InputError, mentions
-from ner_eval import results, transitions
+from ner_data.read import read_corpus
+from ner_eval import report, results, transitions
 from ner_eval.decode import legal
 from ner_eval.recognizer import Recognizer
 from ner_eval.score import score_files
@@ -51,7 +54,7 @@ def launcher(processes, *flags):
     """`accelerate launch`. Its --cpu starts one process whatever --num_processes says; --multi_gpu without a GPU
     starts several, which then talk through gloo."""
     count = ["--multi_gpu" if processes > 1 else "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
-    return ["-m", "accelerate.commands.launch", *count, *flags]
+    return ["-m", "accelerate.commands.launch", *count, "--main_process_port", "0", *flags]
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +71,17 @@ def lines_of(path):
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
-def assert_the_files_give_the_same_scores(directory):
-    """Final figures and those recomputed from the predictions are equal to the last digit."""
+def assert_the_files_give_the_same_scores(directory, corpus):
+    """Final figures and those recomputed from predictions and training sentences are equal to the last digit."""
     metrics = json.loads((directory / "metrics.json").read_text())
+    train = read_corpus(corpus, split_file=str(directory / "split.jsonl"), say=lambda *_: None)["train"]
+    path = directory.with_suffix(".jsonl")
+    rows = ({"tokens": row["tokens"], "tags": row["tags"]} for row in train.to_pylist())
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for split in ("validation", "test"):
-        again = score_files(str(directory / f"{split}_predictions.jsonl"), say=lambda *_: None)
+        predictions = str(directory / f"{split}_predictions.jsonl")
+        again = score_files(predictions, train_file=str(path), say=lambda *_: None)
+        assert "seen" in again
         for key, value in again.items():
             assert metrics[split][key] == value, (split, key)
 
@@ -106,6 +115,42 @@ def test_the_flags_reach_the_trainer_and_it_validates_on_validation(corpus, bert
     assert re.fullmatch(re.escape(corpus) + r":\d+", trainer.place_of(0))
     heads = [assembled(monkeypatch, *common, "--seed", seed).model.classifier.weight for seed in (1, 2, 1)]
     assert heads[0].equal(heads[2]) and not heads[0].equal(heads[1])
+
+
+def test_what_the_recipe_knows_reaches_the_training_arguments(corpus, bert_dir, tmp_path, monkeypatch):
+    write_encoder("distilbert", tmp_path / "distilbert")  # its width is called dim
+    for flags, rate, copies in (
+        (["--model", bert_dir], 5e-4, 5),
+        (["--model", tmp_path / "distilbert"], 5e-4, 5),
+        (["--model", "scratch"], 5e-4, 0),
+        (["--model", bert_dir, "--lora"], 1e-3, 5),
+        (["--model", bert_dir, "--train_head_only"], 1e-3, 5),
+    ):
+        common = ["--train_file", corpus, "--output_dir", tmp_path / "run", "--seed", 7]
+        trainer = assembled(monkeypatch, *common, *flags)
+        args = trainer.args
+        found = args.learning_rate, trainer.copies, args.num_train_epochs, args.label_smoothing_factor, args.seed
+        assert found == (rate, copies, 30, 0.1, 7), flags  # 60 epochs if copies were not counted
+
+
+def test_a_type_of_the_test_split_alone_has_labels(bert_dir, tmp_path, monkeypatch):
+    flags = ["--model", bert_dir, "--output_dir", tmp_path / "run"]
+    for split, name in (("train", "geo"), ("validation", "geo"), ("test", "zoo")):
+        path = tmp_path / f"{split}.csv"
+        path.write_text("Sentence #,Word,Tag\n" + "".join(f"{k},{split}{k},B-{name}\n" for k in range(8)))
+        flags += [f"--{split}_file", path]
+    labels = assembled(monkeypatch, *flags).model.config.label2id
+    assert list(labels) == ["O", "B-geo", "I-geo", "B-zoo", "I-zoo"]
+
+
+def test_the_report_is_made_again_from_the_files_of_a_run(finished, tmp_path):
+    directory = shutil.copytree(finished[0], tmp_path / "run")
+    names = ("report.html", "errors.csv")
+    before = [(directory / name).read_bytes() for name in names]
+    for name in names:
+        (directory / name).unlink()
+    assert report.main([str(directory)]) == 0
+    assert [(directory / name).read_bytes() for name in names] == before
 
 
 def test_the_weight_of_transitions_is_chosen_on_validation(corpus, bert_dir, tmp_path, monkeypatch):
@@ -149,7 +194,7 @@ def test_predictions_stand_beside_the_gold_tags_of_the_file(finished, corpus):
         assert [s["row"] for s in sentences] == sorted(s["row"] for s in sentences)
 
 
-def test_scores_are_those_of_the_predictions(finished):
+def test_scores_are_those_of_the_predictions(finished, corpus):
     from seqeval.metrics import f1_score
     from seqeval.scheme import IOB2
 
@@ -159,7 +204,7 @@ def test_scores_are_those_of_the_predictions(finished):
         sentences = lines_of(directory / f"{split}_predictions.jsonl")
         gold, predicted = ([s[key] for s in sentences] for key in ("tags", "predicted"))
         assert metrics[split]["f1"] == f1_score(gold, predicted, mode="strict", scheme=IOB2, zero_division=0)
-    assert_the_files_give_the_same_scores(directory)
+    assert_the_files_give_the_same_scores(directory, corpus)
     assert "test, strict entity scores (used once, by the chosen model)" in out
     assert f"{metrics['test']['f1']:.4f}" in out
     assert "epoch  train loss" in out
@@ -258,15 +303,19 @@ def test_two_processes_and_the_launchers_precision(corpus, bert_dir, tmp_path):
     for split in ("validation", "test"):
         sentences = lines_of(tmp_path / "two" / f"{split}_predictions.jsonl")
         assert sum(len(s["predicted"]) for s in sentences) == metrics["words"][split] == metrics[split]["words"]
-    assert_the_files_give_the_same_scores(tmp_path / "two")
+    assert_the_files_give_the_same_scores(tmp_path / "two", corpus)
 
 
 def test_from_scratch_without_a_test_split(corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = ["--model", "scratch", "--train_file", corpus, "--test_fraction", "0", "--num_train_epochs", "1"]
     flags.append("--train_head_only")
-    code, out, err = start(*flags, "--output_dir", tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    for name in ("test_predictions.jsonl", "model.onnx"):
+        (tmp_path / "run" / name).write_text("of an earlier run")
+    code, out, err = start(*flags, "--output_dir", tmp_path / "run", "--overwrite_output_dir")
     assert code == 0, err
+    assert not (tmp_path / "run" / "model.onnx").exists()
     assert "no test split: validation chose the epoch and the decoding and judges the model too" in out
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"] is None
     assert not (tmp_path / "run" / "test_predictions.jsonl").exists()
@@ -322,13 +371,18 @@ def test_one_process_pushes(rank, pushed, corpus, bert_dir, tmp_path, monkeypatc
     spec = importlib.util.spec_from_file_location("run_ner_of_a_process", ROOT / "run_ner.py")
     recipe = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(recipe)
-    found = []
-    monkeypatch.setattr(recipe, "check_login", lambda name, token: name)
+    found, tokens = [], []
+    monkeypatch.setattr(recipe, "check_login", lambda name, token: tokens.append(token) or name)
     monkeypatch.setattr(recipe, "fine_tune", lambda *_: "run")
-    monkeypatch.setattr(recipe, "publish", lambda directory, name, **_: found.append((directory, name)))
+
+    def publish(directory, name, private, token):
+        found.append((directory, name))
+        tokens.append(token)
+
+    monkeypatch.setattr(recipe, "publish", publish)
     flags = ["--train_file", corpus, "--model", bert_dir, "--output_dir", str(tmp_path / "run")]
-    recipe.main([*flags, "--push_to_hub", "--hub_model_id", "me/x"])
-    assert found == pushed
+    recipe.main([*flags, "--push_to_hub", "--hub_model_id", "me/x", "--hub_token", "t"])
+    assert found == pushed and tokens == ["t"] * (1 + len(pushed))
 
 
 def test_without_a_login_nothing_is_trained_and_nothing_created(corpus, bert_dir, tmp_path):
@@ -420,8 +474,11 @@ def test_a_full_output_directory_is_left_alone(corpus, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
-def test_resume_goes_on_to_the_bytes_of_the_whole_run_and_overwrite_starts_again(finished, corpus, bert_dir, capsys):
-    directory, _, _ = finished
+def test_resume_goes_on_to_the_bytes_of_the_whole_run_and_overwrite_starts_again(
+    finished, corpus, bert_dir, tmp_path, capsys
+):
+    directory = shutil.copytree(finished[0], tmp_path / "run")
+    assert len(list(directory.glob("checkpoint-*"))) == 2  # where the newest is damaged, there is one before it
     whole = (directory / "model.safetensors").read_bytes()
     flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", str(directory), "--max_length", "20"]
     flags += ["--stride", "3", *QUICK]
@@ -430,7 +487,7 @@ def test_resume_goes_on_to_the_bytes_of_the_whole_run_and_overwrite_starts_again
     assert (directory / "model.safetensors").read_bytes() == whole
     capsys.readouterr()
     run_ner.main([*flags, "--overwrite_output_dir", "--num_train_epochs", "1"])
-    assert "removed" in capsys.readouterr().out
+    assert "--overwrite_output_dir: removed" in capsys.readouterr().out
     assert (directory / "model.safetensors").read_bytes() != whole
 
 

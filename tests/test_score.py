@@ -95,7 +95,7 @@ def test_without_entities_the_scores_are_zero_and_nothing_fails():
 
 def test_evaluate_loads_the_module_offline_and_agrees_with_the_class():
     tags = {"predictions": [["B-per", "O", "B-geo"]], "references": [["B-per", "O", "O"]]}
-    loaded = evaluate.load("ner_eval/seqeval_metric.py")
+    loaded = evaluate.load(str(ROOT / "ner_eval" / "seqeval_metric.py"))
     assert loaded.compute(**tags) == StrictSeqeval(keep_in_memory=True).compute(**tags)
 
 
@@ -141,7 +141,7 @@ def test_further_scores_stand_beside_the_headline():
 def test_the_confidence_of_every_word_is_its_tags_probability():
     exact = prediction(GOLD, PREDICTED)
     exact.predictions[0] -= 1e-9
-    confidence = score(exact, NAMES).confidence
+    confidence = score(exact, NAMES, sentences=sentences(TOKENS, GOLD)).confidence
     assert [len(row) for row in confidence] == [5, 2, 3]
     assert set(sum(confidence, [])) == {0.9}  # six digits
 

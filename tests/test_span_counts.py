@@ -170,6 +170,6 @@ def test_a_million_words_take_a_moment():
     rng = np.random.default_rng(0)
     names = ["O"] + [prefix + type_ for type_ in "abcdefgh" for prefix in ("B-", "I-")]
     gold, predicted = rng.integers(0, 17, (2, 1_000_000))
-    begin = time.perf_counter()
+    begin = time.process_time()
     span_scores(gold, predicted, np.arange(0, 1_000_001, 20), names)
-    assert time.perf_counter() - begin < 1.5
+    assert time.process_time() - begin < 1.5

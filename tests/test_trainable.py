@@ -225,6 +225,12 @@ def test_the_other_ways_are_left_as_they_are(bert_dir, tokenizer):
     merge_lora(SimpleNamespace(model=model))  # nothing to do
 
 
+def test_the_defaults_that_the_readme_states():
+    args, _ = training_arguments([], **WAYS)
+    found = args.per_device_train_batch_size, args.weight_decay, args.get_warmup_steps(1000), args.save_total_limit
+    assert found == (32, 0.01, 100, 2)
+
+
 def test_the_learning_rate_fits_the_way():
     common = {"sentences": 10_000, "patience": None, "seed": 1}
     for scratch, width, head_only, lora, rate in (

@@ -224,7 +224,10 @@ def test_epoch_figures_and_final_figures_are_the_same(bert_dir, tokenizer, tmp_p
     best = next(entry for entry in epochs if entry["eval_f1"] == final["f1"])
     assert final["loss"] == best["eval_loss"] and final["accuracy"] == best["eval_accuracy"]
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith((" 1.00", " 2.00", " 3.00"))]
-    assert len(rows) == 3 and f"{epochs[0]['eval_f1']:.4f}" in rows[0]
+    loss = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
+    columns = ("eval_loss", "eval_accuracy", "eval_f1", "eval_macro_f1")
+    assert len(rows) == 3
+    assert rows[0].split() == ["1.00", f"{loss:.4f}", *(f"{epochs[0][column]:.4f}" for column in columns)]
     facts = training_facts(trainer)
     assert facts["epochs"] == 3 and facts["batch_size"] == 4 and facts["precision"] == "fp32"
     assert facts["best_epoch"] == best["epoch"]

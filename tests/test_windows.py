@@ -213,6 +213,8 @@ def test_windows_tile_the_words(lengths, room, stride):
         assert flat[first:last].sum() <= room
         sentence = np.searchsorted(offsets, own_first, side="right") - 1
         assert offsets[sentence] <= first and last <= offsets[sentence + 1]
+        if own_last != offsets[sentence + 1]:
+            assert max(flat[first:own_first].sum(), flat[own_last:last].sum()) <= room // 4
 
 
 def test_context_is_there_on_both_sides_where_there_is_room():
