@@ -98,6 +98,36 @@ def test_accumulation_changes_neither_loss_nor_gradients(bert_dir, tokenizer, tm
         torch.testing.assert_close(mine, oracle, rtol=1e-4, atol=1e-6)
 
 
+def test_the_attention_that_is_loaded_gives_the_loss_and_gradients_of_the_plain_one(encoder_dir, tmp_path):
+    tokenizer = load_tokenizer(encoder_dir, [])
+    windows = make_windows(tokenizer)
+    rows = [{name: windows[k][name] for name in ("input_ids", "labels")} for k in range(8)]
+    assert len({len(row["input_ids"]) for row in rows}) > 1  # so there is padding
+    found = []
+    for attention in (None, "eager"):
+        torch.manual_seed(0)
+        model = make_model(encoder_dir, tokenizer)
+        loaded = model.config._attn_implementation
+        assert loaded == ("eager" if model.config.model_type == "deberta-v2" else "sdpa")
+        if attention:
+            model.set_attn_implementation(attention)
+        trainer = make_trainer(model, tokenizer, windows, tmp_path)
+        found.append(gradients(trainer, [trainer.data_collator(rows)]))
+    (loss, ours), (plain_loss, plain) = found
+    assert loss == pytest.approx(plain_loss, rel=1e-5)
+    for mine, oracle in zip(ours, plain, strict=True):
+        torch.testing.assert_close(mine, oracle, rtol=1e-4, atol=1e-6)
+
+
+def test_the_fused_optimizer_steps_as_the_plain_one_does(bert_dir, tokenizer, tmp_path):
+    weights = []
+    for optim in ("adamw_torch_fused", "adamw_torch"):
+        trainer = train(bert_dir, tokenizer, tmp_path / optim, optim=optim, max_steps=3, weight_decay=0.1)
+        weights.append([p.detach() for p in trainer.model.parameters()])
+    for mine, oracle in zip(*weights, strict=True):
+        torch.testing.assert_close(mine, oracle, rtol=1e-4, atol=1e-5)  # steps of 1e-2
+
+
 @pytest.mark.parametrize("share", [0.5, 1.0, 1.0 + 1e-7, 2.0, float("nan")])
 def test_clipping_gives_the_stock_trainers_bytes_and_leaves_short_gradients_alone(bert_dir, tokenizer, tmp_path, share):
     windows = make_windows(tokenizer)
