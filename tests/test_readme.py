@@ -31,7 +31,7 @@ def make(*words):
 
 def test_every_flag_in_the_readme_is_a_flag():
     own = {*Recipe.__dataclass_fields__, *Pretraining.__dataclass_fields__, *training_flags(), "help"}
-    own |= {"multi_gpu", "num_processes", "config_file"}  # of `accelerate launch`
+    own |= {"multi_gpu", "num_processes", "config_file", "quiet"}  # of `accelerate launch`
     modules = "".join(
         path.read_text() for room in ("ner_data", "ner_eval", "benchmarks") for path in (ROOT / room).glob("*.py")
     )
