@@ -45,6 +45,7 @@ SEEN = {
     "other_type": "as an entity of other types only",
     "never": "never as an entity",
 }
+OWNERS = ("license", "license_name", "license_link", "language", "datasets")  # of the front matter, what an owner adds
 WEAKEST = 3  # entity types that the limits name
 
 BODY = """
@@ -131,6 +132,8 @@ def write_card(
     dataset = dataset_name or metrics.get("dataset") or ""
     dataset = (_line(dataset) if metrics.get("files") == {} else _base_name(dataset)) or "unnamed data set"
     per_type = scores.get("per_type") or {}
+    file = (metrics.get("files") or {}).get(split)
+    judged_on = (_base_name(file), None) if file else (dataset, metrics.get("dataset_config"))
 
     data = ModelCardData(
         library_name="transformers",
@@ -140,7 +143,7 @@ def write_card(
         metrics=list(METRICS),
         widget=[{"text": text} for text in WIDGET],
         model_name=_line(model_name),
-        eval_results=_eval_results(scores, per_type, dataset, metrics.get("dataset_config"), split),
+        eval_results=_eval_results(scores, per_type, *judged_on, split),
     )
     title, address = _text(model_name), hub_model_id or directory.resolve().name
     named = ", ".join(filter(None, (dataset, _line(metrics.get("dataset_config") or ""))))
@@ -156,6 +159,17 @@ def address_card(text: str, hub_model_id: str) -> str:
     """The card `text` with `hub_model_id` as the model's address in its code; nothing else changes."""
     pattern = re.escape(CALL) + r'"(?:[^"\\\n]|\\.)*"'
     return re.sub(pattern, lambda match: CALL + _literal(hub_model_id), text, count=1)
+
+
+def keep_facts(text: str, theirs: dict) -> str:
+    """The card `text` with those of `OWNERS` that it lacks from another card's front matter; else as it is."""
+    card = ModelCard(text)
+    missing = {name: theirs[name] for name in OWNERS if theirs.get(name) and not card.data.get(name)}
+    if not missing:
+        return text
+    for name, value in missing.items():
+        card.data[name] = value
+    return str(card)
 
 
 def _parts(metrics: dict, split: str, settings: dict, base_model: str | None, dataset: str) -> dict[str, str]:
@@ -181,7 +195,7 @@ def _parts(metrics: dict, split: str, settings: dict, base_model: str | None, da
         "differs": _differs(settings),
         "reads": _section("How it reads text", _reads(scores, split, settings)),
         "labels": _labels(metrics.get("labels"), per_type, split),
-        "size": _size(scores),
+        "size": _of_file(metrics, split) + _size(scores),
         "per_type": _table(["Entity type", "Precision", "Recall", "F1", "Support"], types),
         "overall": _overall(metrics),
         "resampled": _resampled(scores),
@@ -352,6 +366,12 @@ def _eval_results(scores: dict, per_type: dict, dataset: str, config: str | None
     ]
 
 
+def _of_file(metrics: dict, split: str) -> str:
+    """`, dev.csv` where the split has a file of its own."""
+    file = (metrics.get("files") or {}).get(split)
+    return f", {_text(_base_name(file))}" if file else ""
+
+
 def _origin(metrics: dict, base_model: str | None, dataset: str) -> str:
     if base_model:
         start = f"[{_text(base_model)}](https://huggingface.co/{base_model}) fine-tuned"
@@ -405,6 +425,8 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
         "Started from": base_model
         or {"scratch": "random weights", "mini": "mini, the recipe's bundled encoder"}.get(metrics.get("model")),
         "Data": dataset,
+        "Validation": (metrics.get("files") or {}).get("validation"),
+        "Test": (metrics.get("files") or {}).get("test"),
         "Labels": ", ".join(map(str, labels)) if labels else None,
         "Way of training": training.get("way"),
         "Epochs": training.get("epochs_trained", training.get("epochs")),

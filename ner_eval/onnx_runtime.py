@@ -48,7 +48,8 @@ class OnnxModel:
                 raise InputError(f"--model {name}: no {file} in it; python -m ner_eval.onnx_export --model {name}")
         check_weights(directory)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # 0: all cores
+        threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is for nested teams
+        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0  # 0: all cores
         try:
             self.session = onnxruntime.InferenceSession(directory / MODEL, options, ["CPUExecutionProvider"])
             facts = self.session.get_modelmeta().custom_metadata_map

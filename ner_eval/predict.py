@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from functools import partial
 
 from tqdm import tqdm
@@ -26,14 +27,18 @@ from ner_data import InputError, raise_input_error
 from ner_data.formats.word_csv import Columns
 from ner_data.text_file import counted
 from ner_eval.prediction_lines import Lines, output_format
-from ner_eval.recognizer import RUNTIMES, Recognizer, read_settings
+from ner_eval.recognizer import BLOCK_WORDS, RUNTIMES, Recognizer, read_settings
 from ner_eval.records import INPUT_FORMATS, Source
 from ner_eval.word_rules import words_of
 
-BLOCK_WORDS = 32768  # that are read ahead, sorted by length and predicted together
+COMPARED = 64  # sentences that an output holds already and that a resumed run predicts again: is it the same model?
 
 
-def predict(recognizer, source, lines, output, *, done=0, total=None, share=(0, 1), gather=None):
+class CannotWrite(Exception):
+    """The output cannot be written; the message is the reason."""
+
+
+def predict(recognizer, source, lines, output, *, done=0, written=None, total=None, share=(0, 1), gather=None):
     """Predict a source and write the lines of every sentence, in order.
 
     Blocks are cut by the input alone, so a sentence has the same neighbours, and its prediction the same bytes,
@@ -45,25 +50,36 @@ def predict(recognizer, source, lines, output, *, done=0, total=None, share=(0, 
         lines: `Lines`.
         output: called with the text of whole lines.
         done: sentences that the output holds already.
+        written: {number: lines} of the last of these, to be compared with.
         total: sentences in the source, for the progress bar, or None.
         share: this process's number, and how many there are; process 0 writes.
         gather: with several processes, called with a list of one str; returns those of all processes.
 
     Returns:
         Sentences and words that this process predicted.
+
+    Raises:
+        InputError: a sentence of `written` has other tags by this model.
     """
     rank, world = share
-    sentences = words = 0
+    sentences, words, written = 0, 0, written or {}
     split = partial(words_of, rule=recognizer.settings.rule)
     bar = tqdm(total=total, initial=done, unit=" sentences", disable=rank > 0 or None, file=sys.stderr)
     with bar, contextlib.closing(source.records(split)) as records:
-        for round_ in _rounds((b for b in blocks(records) if b[-1][0] >= done), world):
+        begin = min(written, default=done)
+        for round_ in _rounds((b for b in blocks(records) if b[-1][0] >= begin), world):
             text = ""
             if rank < len(round_):
                 block = round_[rank]
                 labelled = recognizer.label([record.tokens for _, record in block])
-                found = zip(block, labelled.tags, labelled.spans, strict=True)
-                text = "".join(lines.write(n, record, *rest) for (n, record), *rest in found if n >= done)
+                for (number, record), tags, spans in zip(block, labelled.tags, labelled.spans, strict=True):
+                    if number >= done:
+                        text += lines.write(number, record, tags, spans)
+                    elif number in written and not lines.has(number, record, tags, written[number]):
+                        raise InputError(
+                            f"--resume: the output has other tags for sentence {number + 1} than this model gives it;"
+                            " go on with the model that began it, or give another --output"
+                        )
                 sentences, words = sentences + len(block), words + sum(len(record.words) for _, record in block)
             texts = gather([text]) if gather else [text]
             if rank == 0:
@@ -123,7 +139,8 @@ def resume_point(path, source, lines, rule):
         rule: of words in running text.
 
     Returns:
-        Sentences whose lines are all there, and the bytes they take; behind these the file is to be cut.
+        Sentences whose lines are all there, and the bytes they take; behind these the file is to be cut. And {number:
+        lines} of the last `COMPARED` of them.
 
     Raises:
         InputError: the file is not the beginning of this source's prediction.
@@ -134,21 +151,21 @@ def resume_point(path, source, lines, rule):
         if start != header[: len(start)]:
             raise InputError(f"--resume: {path} is not a prediction of {source.path}, give another --output")
         if len(start) < len(header):
-            return 0, 0
-        size, sentences, last = len(header), 0, None
+            return 0, 0, {}
+        size, sentences, last = len(header), 0, deque(maxlen=COMPARED)
         for record in source.records(partial(words_of, rule=rule)):
             written = [file.readline() for _ in range(lines.count(record))]
             if not all(line.endswith(b"\n") for line in written):
                 break
             if record.words:  # of an empty line, any file may hold the prediction
-                last = sentences, record, b"".join(written)
+                last.append((sentences, record, b"".join(written).decode("utf-8", "replace")))
             size, sentences = size + sum(map(len, written)), sentences + 1
         else:
             if file.read(1):
                 raise InputError(f"--resume: {path} is longer than the prediction of {source.path}, give another")
-    if last and not lines.is_of(*last[:2], last[2].decode("utf-8", "replace")):
+    if last and not lines.is_of(*last[-1]):
         raise InputError(f"--resume: {path} is not a prediction of {source.path}, give another --output")
-    return sentences, size
+    return sentences, size, {number: text for number, _, text in last}
 
 
 class Output:
@@ -157,27 +174,42 @@ class Output:
     Args:
         path: or None for standard output.
         size: bytes of the file to keep; None: a new file.
+
+    Raises:
+        CannotWrite
     """
 
     def __init__(self, path, size=None):
-        self.file = sys.stdout.buffer if path is None else open(path, "wb" if size is None else "r+b")  # noqa: SIM115
-        if size is not None:
-            self.file.truncate(size)
-            self.file.seek(size)
+        with _writing():
+            self.file = sys.stdout.buffer if path is None else open(path, "wb" if size is None else "r+b")  # noqa: SIM115
+            if size is not None:
+                self.file.truncate(size)
+                self.file.seek(size)
 
     def __call__(self, text):
-        """Write and flush; a signal waits until that is done, whichever thread gets it."""
+        """Write and flush; a signal waits until that is done, whichever thread gets it. Raises `CannotWrite`."""
         came, numbers = [], (signal.SIGINT, signal.SIGTERM)
         numbers = numbers if threading.current_thread() is threading.main_thread() else ()  # only it has handlers
         before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in numbers}
         try:
-            self.file.write(text.encode("utf-8"))
-            self.file.flush()
+            with _writing():
+                self.file.write(text.encode("utf-8"))
+                self.file.flush()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler or signal.SIG_DFL)
         if came:
             signal.raise_signal(came[0])
+
+
+@contextlib.contextmanager
+def _writing():
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CannotWrite(error.strerror or error) from error
 
 
 def main(argv=None):
@@ -192,9 +224,9 @@ def main(argv=None):
         total = None if args.file == "-" else check_source(source, lines, settings.rule)
         if source.comments:
             say(f"{args.file}: {counted(source.comments, 'comment line')}, not predicted")
-        done, size = 0, None
+        done, size, written = 0, None, {}
         if args.resume and os.path.exists(args.output):
-            done, size = resume_point(args.output, source, lines, settings.rule)
+            done, size, written = resume_point(args.output, source, lines, settings.rule)
             say(f"--resume: {args.output} holds {done:,} of {total:,} sentences")
         gather = _start_processes(world) if world > 1 else None  # before the model, which goes to this process's GPU
         recognizer = _load(args)
@@ -203,7 +235,8 @@ def main(argv=None):
         begin = time.perf_counter()
         if rank == 0 and not size:
             output(lines.header())
-        counts = predict(recognizer, source, lines, output, done=done, total=total, share=(rank, world), gather=gather)
+        shares = {"share": (rank, world), "gather": gather}
+        counts = predict(recognizer, source, lines, output, done=done, written=written, total=total, **shares)
         _say_speed(recognizer, *counts, time.perf_counter() - begin, world, say)
     except InputError as error:
         say(f"ner_eval.predict: {error}")
@@ -214,8 +247,11 @@ def main(argv=None):
     except BrokenPipeError:  # `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except CannotWrite as error:
+        say(f"ner_eval.predict: {args.output or 'standard output'}: cannot be written ({error})")
+        return 1
     except OSError as error:
-        say(f"ner_eval.predict: {args.output or 'standard output'}: cannot be written ({error.strerror or error})")
+        say(f"ner_eval.predict: {error.filename or args.file}: cannot be read ({error.strerror or error})")
         return 1
     return 0
 

@@ -54,6 +54,9 @@ class Lines:
         self.spaced = [name for name in names if " " in name]
         self.repeats = self.format == source.format and self.format != "jsonl"  # the rows read are written again
         self.separator = "\t" if self.format == "conll" or str(path).lower().endswith(".tsv") else ","
+        suffixes = {str(name).lower().removesuffix(".gz")[-4:] for name in (source.path, path)}
+        other = self.format == "word_csv" and (source.separator == "\t") != (self.separator == "\t")
+        self.converts = self.repeats and other and len(suffixes) > 1  # a .tsv of a .csv, and the other way round
         if self.repeats and self.format == "word_csv" and PREDICTED in source.names:
             raise InputError(f"{source.path}: has a column {PREDICTED} already, rename it, or write a .jsonl file")
 
@@ -62,7 +65,7 @@ class Lines:
         if self.format != "word_csv":
             return ""
         if self.repeats:
-            return f"{self.source.header}{self.source.separator}{PREDICTED}\n"
+            return self._row(self.source.header, PREDICTED) + "\n"
         return self.separator.join(("Sentence #", "Word", PREDICTED)) + "\n"
 
     def count(self, record):
@@ -121,9 +124,24 @@ class Lines:
             return False
         return all(line.startswith(start) if start else not line for line, start in zip(written, expected, strict=True))
 
+    def has(self, number, record, tags, text):
+        """Whether `text`, of which `is_of` is true, has these tags."""
+        if self.format == "jsonl":
+            return json.loads(text)["tags"] == tags
+        return self.write(number, record, tags, []) == text
+
     def _repeated(self, record, tags):
-        cells = (self.source.separator + self._cell(tag) for tag in tags)
-        return "".join(row.text + (next(cells) if row.is_word else "") + "\n" for row in record.rows)
+        cells = iter(tags)
+        return "".join(self._row(row.text, *([next(cells)] if row.is_word else [])) + "\n" for row in record.rows)
+
+    def _row(self, text, *more):
+        """A row that was read, with no or one cell more."""
+        if not self.converts:
+            return self.source.separator.join((text, *map(self._cell, more)))
+        cells = next(csv.reader(io.StringIO(text), delimiter=self.source.separator), [])
+        row = io.StringIO()
+        csv.writer(row, delimiter=self.separator, lineterminator="\n").writerow([*cells, *more])
+        return row.getvalue().removesuffix("\n")
 
     def _cell(self, tag):
         """A tag as the cell of a row, quoted if it has to be."""
@@ -152,8 +170,7 @@ def _json_fields(record, tags, spans):
         while name != key and name in given:
             name = f"given_{name}"
         fields[name] = value
-    if not record.rows and (record.fields is None or "text" in given):
-        fields["text"] = record.text
+    fields["text"] = record.text  # of words, these with spaces between: what the spans' characters count in
     fields["tokens"], fields["tags"] = record.tokens, tags
     fields["spans"] = character_spans(record.text, record.words, spans)
     return fields

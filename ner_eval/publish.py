@@ -27,7 +27,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.utils import validate_repo_id
 
 from ner_data import InputError
-from ner_eval.card import address_card
+from ner_eval.card import address_card, keep_facts
 from ner_eval.onnx_runtime import MODEL, check_weights
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
@@ -136,8 +136,9 @@ def files_to_publish(directory: str | Path) -> list[Path]:
 def publish(directory: str | Path, hub_model_id: str, *, private: bool = True, token: str | None = None) -> str:
     """Push the model saved in `directory` in one commit and return the repository's address.
 
-    The repository is created (`private` or public) if there is none; one that exists keeps its visibility and its other
-    files, and loses those of `PUBLISHED` that this model does not have (the shards of a larger one, say). The local
+    The repository is created (`private` or public) if there is none; one that exists keeps its visibility, its other
+    files, and the licence, language and data sets that its owner wrote into the card; it loses the files of `PUBLISHED`
+    that this model does not have (the shards of a larger one, say). The local
     files are only read. Pushing again what is there already makes no commit.
 
     Raises InputError for a directory or a name that cannot be published, PublishError for everything that goes wrong
@@ -160,6 +161,8 @@ def publish(directory: str | Path, hub_model_id: str, *, private: bool = True, t
         if private and not state.private:
             warnings.warn(f"{repo.repo_id} exists and is public, and it stays public", stacklevel=2)
         stale = {file.rfilename for file in state.siblings if _is_published(file.rfilename)} - {p.name for p in files}
+        theirs = state.card_data.to_dict() if state.card_data else {}
+        additions = [_with_facts(addition, theirs) for addition in additions]
         operations = [*additions, *(CommitOperationDelete(name) for name in sorted(stale))]
         failure = f"the upload to {hub_model_id} failed"
         with _addresses_without_signatures():
@@ -186,6 +189,14 @@ def _addition(path: Path, hub_model_id: str, token: str) -> CommitOperationAdd:
     if path.name == "README.md":
         content = address_card(content.decode("utf-8"), hub_model_id).encode("utf-8")
     return CommitOperationAdd(path.name, content)
+
+
+def _with_facts(addition: CommitOperationAdd, theirs: dict) -> CommitOperationAdd:
+    """The upload of the card with what the card that is there says of licence, language and data sets; others as is."""
+    if addition.path_in_repo != "README.md" or not theirs:
+        return addition
+    text = addition.path_or_fileobj.decode("utf-8")
+    return CommitOperationAdd("README.md", keep_facts(text, theirs).encode("utf-8"))
 
 
 def _find_token(token: str | None) -> str:

@@ -12,6 +12,7 @@ windows; the model's limit and 16 if absent), `ner_precision` ("fp32" where it w
 hardware that is made for it). With runtime="onnx" torch is never imported.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from ner_model.load import read_config
 
 RUNTIMES = ("torch", "onnx")
 STRIDE = 16  # the recipe's default
+BLOCK_WORDS = 32768  # that are sorted by length and predicted together
 
 
 class Labelled(NamedTuple):
@@ -101,9 +103,11 @@ class Recognizer:
         Raises:
             ValueError: a text is not a string, or holds half a surrogate pair.
         """
+        if text is None or isinstance(text, Mapping) or hasattr(text, "columns"):  # these would give their keys
+            raise ValueError(f"give a text or a list of texts, not {type(text).__name__}")
         texts = [text] if isinstance(text, str) else list(text)
-        for one in texts:
-            check_text(one)
+        for number, one in enumerate(texts):
+            check_text(one, "the text" if isinstance(text, str) else f"text {number}")
         words = [words_of(one, self.settings.rule) for one in texts]
         labelled = self.label([[t[a:b] for a, b in w] for t, w in zip(texts, words, strict=True)])
         found = [
@@ -121,6 +125,17 @@ class Recognizer:
         Returns:
             `Labelled`.
         """
+        found, begin, words = Labelled([], [], []), 0, 0
+        for end, sentence in enumerate(sentences, start=1):
+            words += len(sentence)
+            if words >= BLOCK_WORDS or end == len(sentences):
+                for field, part in zip(found, self._label(sentences[begin:end]), strict=True):
+                    field.extend(part)
+                begin, words = end, 0
+        return found
+
+    def _label(self, sentences):
+        """`label` of a block of sentences, whose scores fit into memory."""
         lengths = np.array([len(words) for words in sentences], np.int64)
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         if offsets[-1] == 0:
@@ -160,15 +175,15 @@ class Recognizer:
             }
         )
         windows = encode(table, self.tokenizer, names, self.max_length, self.settings.stride).table
+        columns = [windows[name].combine_chunks() for name in ("input_ids", "labels", "sentence", "first_word")]
         with self.model.computing():
-            parts = [self._batch(windows, batch) for batch in batches(windows, self.model.batch_subwords)]
+            parts = [self._batch(columns, batch) for batch in batches(windows, self.model.batch_subwords)]
         return join_windows(*zip(*parts, strict=True))[0]
 
-    def _batch(self, windows, batch):
+    def _batch(self, columns, batch):
         """The windows of a batch -> what `join_windows` takes: rows, gold, sentence, first word."""
-        columns = [windows[name].combine_chunks() for name in ("input_ids", "labels")]
         begins = columns[0].offsets.to_numpy()
-        ids, labels = (column.values.to_numpy() for column in columns)
+        ids, labels = (column.values.to_numpy() for column in columns[:2])
         lengths = begins[batch + 1] - begins[batch]
         mask = np.arange(lengths.max()) < lengths[:, None]
         source = np.concatenate([np.arange(begins[k], begins[k + 1]) for k in batch])
@@ -184,7 +199,7 @@ class Recognizer:
         rows = np.zeros((*place.shape, found.shape[-1]), np.float32)
         rows[place] = found
         gold = np.where(place, 0, IGNORED)
-        return rows, gold, *(windows[name].to_numpy()[batch] for name in ("sentence", "first_word"))
+        return rows, gold, *(column.to_numpy()[batch] for column in columns[2:])
 
 
 def store_settings(config, train_words, decoding, transitions, max_length, stride, precision):
@@ -296,11 +311,13 @@ def character_spans(text, words, spans):
     return found
 
 
-def check_text(text):
+def check_text(text, which="the text"):
     """Raise ValueError for what is no string, and for half a surrogate pair, which no tokenizer takes."""
     if not isinstance(text, str):
-        raise ValueError(f"a text is a string, not {type(text).__name__}")
+        raise ValueError(f"{which}: a text is a string, not {type(text).__name__}")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError(f"half a surrogate pair at character {error.start}; write the whole character") from None
+        raise ValueError(
+            f"{which}: half a surrogate pair at character {error.start}; write the whole character"
+        ) from None

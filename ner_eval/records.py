@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -373,7 +374,7 @@ def _encoding(path, say):
         if encoding is None:
             with _opener(path)(path, "rb") as file:
                 encoding = other_encoding(f"{path}: not UTF-8", iter(lambda: file.read(CHUNK), b""))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason}), check the file and its permissions") from None
     if encoding in ENCODING_NAMES:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 
+from ner_data.bundled import MINI
 from ner_data.labels import flat
 from ner_data.read import data_set_name
 from ner_data.split import SPLITS, write_split
@@ -14,9 +15,18 @@ from ner_eval.onnx_runtime import remove_stale_onnx
 from ner_eval.report import write_report
 from ner_eval.score import table
 from ner_model.checkpoints import UNFINISHED, full_disk
+from ner_model.load import SCRATCH
 from ner_model.trainer import training_facts
 
 PACKAGES = ("transformers", "datasets", "evaluate", "seqeval", "accelerate", "torch", "pandas", "tokenizers")
+
+
+def _model_name(model):
+    """What was fine-tuned, for others: of a directory its last part, told apart from what the recipe calls so."""
+    if model in (MINI, SCRATCH) or not os.path.isdir(model):
+        return model
+    name = os.path.basename(os.path.abspath(model))
+    return f"{name} (a directory)" if name in (MINI, SCRATCH) else name
 
 
 def save_results(
@@ -59,7 +69,7 @@ def save_results(
     """
     chooses, figure = trainer.args.load_best_model_at_end, trainer.args.metric_for_best_model
     metrics = {
-        "model": os.path.basename(os.path.abspath(model)) if os.path.isdir(model) else model,
+        "model": _model_name(model),
         "dataset": data_set_name(dataset, files),
         "dataset_config": dataset_config,
         "files": {split: os.path.basename(path) for split, path in files.items() if path},

@@ -16,6 +16,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from ner_data.split import sentence_groups
 from ner_data.text_file import printable
 from ner_eval.span_counts import find_spans, label_parts, shared_ids
 from ner_eval.span_matching import error_kinds
+from ner_model.checkpoints import TrainingStopped
 
 RECIPE = Path(__file__).resolve().parent.parent / "run_ner.py"
 # smoothed labels hide how sure a run is: planted errors ranked lower; and a wrong entity is not to be spread by copies
@@ -55,7 +57,7 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         Two lists per sentence of the table, in its order: predicted tags, and their probabilities.
 
     Raises:
-        InputError: fewer distinct sentences than folds, or a run that failed; with its last line.
+        InputError, TrainingStopped: fewer distinct sentences than folds, or a run that failed; with its last line.
     """
     groups = sentence_groups(table)
     if groups.max(initial=-1) + 1 < folds:
@@ -75,11 +77,13 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=utf8)
         if done.returncode:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise InputError(f"run {fold + 1} of {folds} failed with exit code {done.returncode}: {last}")
+            failed = InputError if done.returncode == 2 else TrainingStopped
+            raise failed(f"run {fold + 1} of {folds} failed with exit code {done.returncode}: {last}")
         with open(os.path.join(run, "test_predictions.jsonl"), encoding="utf-8") as lines:
             for row, line in zip(held_out, lines, strict=True):
                 sentence = json.loads(line)
                 predicted[row], confidence[row] = sentence["predicted"], sentence["confidence"]
+        shutil.rmtree(run)  # of a large model, gigabytes
         say(f"fold {fold + 1} of {folds}: {len(held_out):,} sentences tagged by a model that has not seen them")
     return predicted, confidence
 
@@ -183,14 +187,19 @@ def main(argv=None):
             raise InputError(f"--seed {args.seed}: give 0 to {2**32 - 1}")
         if os.path.isdir(args.output) or not os.access(os.path.dirname(args.output) or ".", os.W_OK):
             raise InputError(f"--output {args.output}: a directory, or in none that may be written to; name a file")
+        if os.path.lexists(args.output):  # somebody may have worked through it
+            raise InputError(f"--output {args.output}: exists; move it away, or give another name")
         path = args.train_file or bundled_corpus(dict.fromkeys(("train", "validation", "test")), 0)["train"]
         table = read_sentences(path, **reading_of(args))
         with tempfile.TemporaryDirectory() as directory:
             tagged = out_of_fold(table, args.folds, args.seed, flags, directory)
         suspects = rank_suspects(table, *tagged, path)
-    except InputError as error:
+    except (InputError, TrainingStopped) as error:
         print(f"ner_eval.suspects: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print("ner_eval.suspects: stopped; nothing was written", file=sys.stderr)
+        return 130
     for suspect in suspects[: args.top]:
         line = "{confidence:.3f}  {place}  {words}  gold: {gold}  predicted: {predicted}".format(**suspect)
         print(printable(line))

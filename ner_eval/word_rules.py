@@ -65,13 +65,14 @@ def fitting_rule(words):
 def _treebank():
     """The two patterns of the rule: a word, and what stands apart at the end of one that has something before it."""
     marks = combining_marks()
-    letters = rf"[\w{marks}]+"
+    letter = rf"[\w{marks}]"
+    letters = f"{letter}+"
     unit = "|".join(
         (
-            rf"(?:[^\W\d_]\.){{2,}}(?!{letters})",  # U.S., a.m.
+            rf"(?:[^\W\d_]\.){{2,20}}(?!{letter})",  # U.S., a.m.; an end, or such a text would take its length squared
             rf"(?:{'|'.join(TITLES.split())})\.(?!\w)",
             rf"{CAPITAL}\.(?=[ \t]+{CAPITAL})",  # J. Smith
-            rf"\d+(?:[.,:/]\d+)+(?!{letters})",  # 10,000
+            rf"\d+(?:[.,:/]\d+)+(?!{letter})",  # 10,000
             letters,
         )
     )

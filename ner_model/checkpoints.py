@@ -192,6 +192,8 @@ class VerifiedCheckpoints:
         with open(os.path.join(checkpoint, MANIFEST), encoding="utf-8") as file:
             manifest = json.load(file)
         then = manifest["run"]
+        if not self.facts.keys() <= then.keys():
+            raise InputError(f"--resume_from_checkpoint {checkpoint}: of an earlier version; start a new run")
         for name, now in self._run.items():
             if name in then and now != then[name]:
                 raise InputError(
@@ -230,7 +232,7 @@ class VerifiedCheckpoints:
                 saved_by = counted(processes, "process", "processes")
                 print(
                     f"--resume_from_checkpoint {resume_from_checkpoint}: saved by {saved_by}, this run has {now}: it"
-                    " draws other random numbers, so it ends as with another seed"
+                    " does not end in the same bytes"
                 )
         self._check_directory_is_shared()
         if self.is_world_process_zero():

@@ -83,6 +83,7 @@ class MaskedTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         super().__init__(model, *args, compute_loss_func=self._mean_loss, **kwargs)
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
+        self.batch_shape = None  # (rows, length)
         self.scored = None  # int64 (n,): the places in the flattened batch that are scored
         self.wanted = None  # int64 (n,): the subwords behind the masks, -100 where nothing is wanted
         layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)

@@ -201,7 +201,7 @@ class RowBatches(torch.utils.data.Sampler):
     def __init__(self, rows, batch_size, seed, process=0, processes=1):
         if rows < processes:
             raise InputError(
-                f"--text, --train_file: {counted(rows, 'row')} of subwords for {processes} processes; give more text"
+                f"{counted(rows, 'row')} of subwords for {processes} processes; give more text, or fewer processes"
             )
         self.rows, self.batch_size, self.seed = rows, batch_size, seed
         self.process, self.processes, self.epoch = process, processes, 0

@@ -45,7 +45,7 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
     "every row is trained on": ("dataloader_drop_last",),
     "weights are not sharded": ("fsdp", "fsdp_config"),
     "the program always trains": ("do_train",),
-    'upload what it writes afterwards: hf upload NAME DIR --exclude "checkpoint-*/*"': (
+    'upload what it writes afterwards: hf upload NAME DIR --exclude "*checkpoint-*/*"': (
         *("push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy", "hub_always_push", "hub_revision"),
     ),
     "it would stand in the card, with the command; log in by hf auth login, or set HF_TOKEN": ("hub_token",),

@@ -24,7 +24,8 @@ from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, collate_rows, encode_paragraphs
 from ner_model.precision import hardware
 
-HELD_OUT, MOST_HELD_OUT = 0.01, 2000  # share of the paragraphs that perplexity is measured on, and how many at most
+HELD_OUT = 0.01  # share of the paragraphs that are not learnt from
+MOST_MEASURED = 2000  # of these, that perplexity is measured on
 
 
 class BudgetSchedule(LRScheduler):
@@ -135,10 +136,10 @@ def pretraining_arguments(flags, rest):
 
 
 def hold_out(paragraphs, seed):
-    """The paragraphs to learn from, and those that perplexity is measured on, with all their copies: two lists.
+    """The paragraphs to learn from, and those that perplexity is measured on, without their copies: two lists.
 
-    Which these are is told by seed and paragraph alone: with more text, or where another run goes on with the encoder,
-    they are the same ones, and more. (A single one is held out where chance gives none.)
+    Seed and paragraph alone tell whether it is held out: with more text, or where another run goes on with the encoder,
+    it still is. (But for the one that is held out where chance gives none.)
 
     Args:
         paragraphs: strings, or lists of words.
@@ -152,8 +153,9 @@ def hold_out(paragraphs, seed):
         text: int.from_bytes(hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).digest()) / 2**64
         for text in set(texts)
     }
-    lowest = sorted(place, key=lambda text: (place[text], text))[:MOST_HELD_OUT]
-    held = {text for text in lowest if place[text] < HELD_OUT or text == lowest[0]}
+    lowest = sorted(place, key=lambda text: (place[text], text))
+    held = [text for text in lowest if place[text] < HELD_OUT] or lowest[:1]
+    measured, held = held[:MOST_MEASURED], set(held)
     kept, held_out = [], {}
     for paragraph, text in zip(paragraphs, texts, strict=True):
         if text in held:
@@ -163,8 +165,8 @@ def hold_out(paragraphs, seed):
     if not kept:
         if isinstance(paragraphs[0], str):
             raise InputError(f"--text: {counted(len(paragraphs), 'paragraph')}; give at least two, a paragraph a line")
-        raise InputError(f"labelled words: {counted(len(paragraphs), 'training sentence')}; give at least two others")
-    return kept, [held_out[text] for text in sorted(held_out)]
+        raise InputError(f"labelled words: {counted(len(held), 'training sentence')}; give at least two different ones")
+    return kept, [held_out[text] for text in sorted(measured)]
 
 
 def pretrain(flags, rest, paragraphs, resume_from, command, say):
@@ -259,7 +261,7 @@ def load_and_pack(flags, paragraphs, say):
         held = counted(len(parts[1]), "paragraph")
         raise InputError(f"--seed {flags.seed}: holds out {held} without a subword; give another seed, or more text")
     if not len(train):
-        raise InputError(f"--text: {counted(len(parts[0]), 'paragraph')} to learn from, without a subword; give text")
+        raise InputError(f"{counted(len(parts[0]), 'paragraph')} to learn from, without a subword; give other text")
     say(
         f"text: {len(encoded[0].ids):,} subwords of {len(tokenizer):,} in {len(train):,} rows of {length},"
         f" padding {train.padding():.1%}; held out: {counted(len(parts[1]), 'paragraph')},"

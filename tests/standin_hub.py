@@ -25,6 +25,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 STEPS = ("whoami", "create", "info", "validate", "preupload", "lfs_batch", "lfs_put", "verify", "commit", "resolve")
 CUT = "cut"  # the connection is closed without an answer, nothing is done
 LOST = "lost"  # the request is carried out, but its answer never arrives
@@ -306,6 +308,7 @@ class StandInHub:
                 "likes": 0,
                 "tags": [],
                 "siblings": [{"rfilename": path} for path in commit.files],
+                "cardData": yaml.safe_load(card.split("\n---", 1)[0]) if card.startswith("---") else None,
                 **facts,
             }
         )

@@ -196,6 +196,16 @@ def test_it_goes_on_from_the_one_before_and_sets_the_damaged_one_aside(forked, w
     assert fault_of(run / "checkpoint-9") is None
 
 
+def test_where_the_newest_is_the_best_the_one_before_it_is_kept_too(forked, tmp_path):
+    arguments = {"num_train_epochs": 2, "save_total_limit": 2}
+    assert forked.run(tmp_path / "run", arguments=arguments)[0] == 0
+    expected = weights(tmp_path / "run")
+    half_zeros(tmp_path / "run" / "checkpoint-6" / "optimizer.pt")
+    code, output = forked.run(tmp_path / "run", resume="true", arguments=arguments)
+    assert code == 0 and f"going on from {tmp_path}/run/checkpoint-3, the newest that verifies\n" in output
+    assert weights(tmp_path / "run") == expected
+
+
 def test_a_checkpoint_without_the_state_of_its_training_is_not_gone_on_from(tmp_path):
     checkpoint = tmp_path / "checkpoint-5"
     checkpoint.mkdir()
@@ -278,8 +288,8 @@ def test_another_number_of_processes_is_told(forked, run):
     assert (
         code == 0
         and (
-            f"--resume_from_checkpoint {run}/checkpoint-6: saved by 2 processes, this run has 1: it draws other random"
-            " numbers, so it ends as with another seed\n"
+            f"--resume_from_checkpoint {run}/checkpoint-6: saved by 2 processes, this run has 1: it does not end in"
+            " the same bytes\n"
         )
         in output
     )

@@ -36,6 +36,7 @@ from ner_eval.records import Source
 from ner_eval.transitions import from_config
 from ner_eval.word_rules import RULES, fitting_rule, words_of
 from ner_model.load import load_model, load_tokenizer, subword_limit
+from ner_model.precision import bf16_between_products
 
 ROOT = Path(__file__).parent.parent
 NAMES = ["O", "B-geo", "I-geo", "B-per", "I-per"]
@@ -307,9 +308,8 @@ def test_every_input_in_every_output(ner, saved, tmp_path, form, monkeypatch):
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             assert [(line["tokens"], line["tags"]) for line in lines] == list(zip(words, tags, strict=True))
             for line, tokens in zip(lines, words, strict=True):
-                text = line.get("text", " ".join(tokens))
-                assert all(text[span["start"] : span["end"]] == span["text"] for span in line["spans"])
-            assert ["text" in line for line in lines] == [is_text] * 3
+                assert is_text or line["text"] == " ".join(tokens)
+                assert all(line["text"][span["start"] : span["end"]] == span["text"] for span in line["spans"])
             carried = {"jsonl": ("id", [0, 1, 2]), "text.jsonl": ("n", [[1], [1], [1]])}.get(form)
             assert carried is None or [line[carried[0]] for line in lines] == carried[1]
         else:
@@ -534,6 +534,111 @@ def test_killed_as_a_program_and_resumed_to_the_same_bytes(saved, tmp_path, kill
     assert path.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.parametrize("text", ["a." * 20_000 + "ab", "1." + "1" * 20_000 + "a", "1.1" * 20_000 + "a", "é." * 20_000])
+def test_no_text_takes_its_length_squared(text):
+    begin = time.process_time()
+    words = words_of(text, "treebank")
+    assert time.process_time() - begin < 2
+    assert "".join(text[a:b] for a, b in words) == text
+
+
+def test_a_long_list_is_tagged_in_blocks(ner, monkeypatch):
+    texts = [f"Angela Merkel visited Paris {'again ' * (k % 7)}." for k in range(40)] + [""]
+    whole, sizes = ner(texts), []
+    label = ner._label
+    monkeypatch.setattr("ner_eval.recognizer.BLOCK_WORDS", 30)
+    monkeypatch.setattr(ner, "_label", lambda part: sizes.append(sum(map(len, part))) or label(part))
+    found = ner(texts)
+    assert [one["tags"] for one in found] == [one["tags"] for one in whole] and found[-1]["tokens"] == []
+    assert len(sizes) > 5 and max(sizes) < 45
+    assert ner([]) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "give a text or a list of texts, not NoneType"),
+        ({"text": "a"}, "give a text or a list of texts, not dict"),
+        (["a", 3.5], "text 1: a text is a string, not float"),
+        ("a\ud800", "the text: half a surrogate pair at character 1"),
+    ],
+)
+def test_what_is_no_text_is_refused(ner, given, message):
+    with pytest.raises(ValueError, match=message):
+        ner(given)
+
+
+def test_in_bf16_the_weights_of_the_products_are_converted_once_to_the_same_numbers(saved, monkeypatch):
+    monkeypatch.setattr("ner_eval.torch_runtime.choose_precision", lambda **_: (True, "bf16"))
+    ours = Recognizer(saved)
+    linear = [module for module in ours.model.model.modules() if type(module) is torch.nn.Linear]
+    assert {module.weight.dtype for module in linear} == {torch.bfloat16}
+    exact = load_model(saved, ours.tokenizer, ours.settings.names, keep_head=True).eval()
+    bf16_between_products(exact, 256)
+    ids = np.array([[2, 7, 8, 9, 3]])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.ones(1, 5, dtype=torch.int64)}
+        expected = exact(**batch).logits.float().numpy()
+    with ours.model.computing():
+        assert ours.model.forward(ids, np.ones_like(ids)).tobytes() == expected.tobytes()
+
+
+def test_the_output_of_another_model_is_not_gone_on_with(ner, saved, tmp_path, monkeypatch, capsys):
+    source = tmp_path / "in.txt"
+    source.write_text("Angela Merkel visited Paris .\n" * 6)
+    for suffix in (".jsonl", ".csv", ".conll"):
+        path = tmp_path / f"out{suffix}"
+        assert run("--model", saved, source, "--output", path) == 0
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) * 2 // 3])
+        assert run("--model", saved, source, "--output", path, "--resume") == 0
+        assert path.read_bytes() == whole
+        path.write_bytes(whole[: len(whole) * 2 // 3])
+        before = path.read_bytes()
+        monkeypatch.setattr(predicting.Recognizer, "decode", lambda ner, rows, offsets: np.full(len(rows), 1))
+        capsys.readouterr()
+        assert run("--model", saved, source, "--output", path, "--resume") == 2
+        assert "the output has other tags for sentence" in capsys.readouterr().err
+        assert before.startswith(path.read_bytes()[:50])
+        monkeypatch.undo()
+
+
+def test_a_table_is_written_again_with_the_separator_of_its_suffix(ner, saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    rows = [["Sentence #", "Word", "Note"], ["1", "Paris", 'a "b", c'], ["", "x\ty", "two\nlines"], ["2", "rains", ""]]
+    for source, output, marks in (("a.csv", "o.tsv", ",\t"), ("a.tsv", "o.csv", "\t,")):
+        with open(tmp_path / source, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file, delimiter=marks[0], lineterminator="\n").writerows(rows)
+        assert run("--model", saved, tmp_path / source, "--output", tmp_path / output) == 0
+        whole = (tmp_path / output).read_bytes()
+        with open(tmp_path / output, encoding="utf-8", newline="") as file:
+            found = list(csv.reader(file, delimiter=marks[1]))
+        assert [row[:3] for row in found] == rows and found[0][3] == "Predicted" and {len(row) for row in found} == {4}
+        (tmp_path / output).write_bytes(whole[: len(whole) - 3])
+        assert run("--model", saved, tmp_path / source, "--output", tmp_path / output, "--resume") == 0
+        assert (tmp_path / output).read_bytes() == whole
+        (tmp_path / source).unlink()
+
+
+def test_a_source_that_cannot_be_read_is_not_blamed_on_the_output(saved, tmp_path, monkeypatch, capsys):
+    (tmp_path / "in.txt").write_text("Paris\n")
+
+    def fail(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(predicting, "predict", fail)
+    assert run("--model", saved, tmp_path / "in.txt", "--output", tmp_path / "o.jsonl") == 1
+    assert f"{tmp_path / 'in.txt'}: cannot be read (Input/output error)" in capsys.readouterr().err
+
+
+def test_a_damaged_archive_is_one_line(saved, tmp_path, capsys):
+    data = bytearray(gzip.compress(b"Paris is a town .\n" * 400))
+    data[20:24] = b"\xff\xff\xff\xff"
+    (tmp_path / "in.txt.gz").write_bytes(data)
+    assert run("--model", saved, tmp_path / "in.txt.gz") == 2
+    assert "in.txt.gz: cannot be read" in capsys.readouterr().err
+
+
 def test_the_shares_of_two_processes_are_the_lines_of_one(ner, tmp_path, monkeypatch):
     monkeypatch.setattr(predicting.blocks, "__defaults__", (12,))
     path = tmp_path / "in.txt"
@@ -683,7 +788,7 @@ def test_a_full_disk_is_one_line(ner, saved, tmp_path, monkeypatch, capsys):
 
     (tmp_path / "in.txt").write_text("Paris")
     monkeypatch.setattr(predicting, "_load", lambda args: ner)
-    monkeypatch.setattr(predicting, "Output", full)
+    monkeypatch.setattr(predicting, "open", full, raising=False)
     assert run("--model", saved, tmp_path / "in.txt", "--output", tmp_path / "out.csv") == 1
     assert capsys.readouterr().err.endswith("out.csv: cannot be written (No space left on device)\n")
 

@@ -33,7 +33,7 @@ from ner_model.masked_lm import DROPOUTS, MaskedTrainer, ScoredInChunks, load_ma
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import SCORED_BY, PackedRows, RowBatches, collate_rows, encode_paragraphs, scored_places
 from ner_model.pretraining_run import (
-    MOST_HELD_OUT,
+    MOST_MEASURED,
     BudgetSchedule,
     dropouts_of,
     hold_out,
@@ -172,7 +172,7 @@ def test_every_row_once_per_epoch_in_a_new_order(rows, processes):
 
 
 def test_a_text_with_fewer_rows_than_processes_is_refused():
-    with pytest.raises(InputError, match="--text, --train_file: 2 rows of subwords for 3 processes; give more text"):
+    with pytest.raises(InputError, match="2 rows of subwords for 3 processes; give more text"):
         RowBatches(2, 8, 0, 0, 3)
 
 
@@ -609,19 +609,22 @@ def test_what_is_held_out_stays_so_where_text_is_added():
     assert words == ([text.split() for text in kept], [text.split() for text in held])
 
 
-def test_a_share_is_held_out_but_one_at_least_and_no_more_than_are_soon_read(monkeypatch):
+def test_a_share_is_held_out_but_one_at_least_and_no_more_measured_than_are_soon_read(monkeypatch):
     assert len(hold_out(["a", "b"], 42)[1]) == 1
     many = [str(k) for k in range(5000)]
     all_held = hold_out(many, 1)[1]
-    monkeypatch.setattr("ner_model.pretraining_run.MOST_HELD_OUT", 10)
-    assert len(all_held) > 10 and MOST_HELD_OUT == 2000
-    few = hold_out(many, 1)[1]
-    assert len(few) == 10 and {*few} < {*all_held}
+    monkeypatch.setattr("ner_model.pretraining_run.MOST_MEASURED", 10)
+    assert len(all_held) > 10 and MOST_MEASURED == 2000
+    kept, few = hold_out(many, 1)
+    assert len(few) == 10 and {*few} < {*all_held} and not {*kept} & {*all_held}
 
 
 @pytest.mark.parametrize(
     ("paragraphs", "message"),
-    [(["a"], "--text: 1 paragraph; give at least two"), ([["a"]], "labelled words: 1 training sentence; give at")],
+    [
+        (["a"], "--text: 1 paragraph; give at least two"),
+        ([["a"]], "labelled words: 1 training sentence; give at least two different"),
+    ],
 )
 def test_a_single_paragraph_is_refused(paragraphs, message):
     with pytest.raises(InputError, match=message):
@@ -632,7 +635,7 @@ def test_a_single_paragraph_is_refused(paragraphs, message):
     ("kept", "held", "message"),
     [
         ("a b", "\u200b\u200b", "--seed 42: holds out 1 paragraph without a subword"),
-        ("\u200b\u200b", "a b", "--text: 1 paragraph to learn from, without a subword"),
+        ("\u200b\u200b", "a b", "1 paragraph to learn from, without a subword"),
     ],
 )
 def test_paragraphs_without_a_subword_are_refused(kept, held, message, tmp_path, monkeypatch):
@@ -759,6 +762,13 @@ def test_another_text_and_other_masks_are_not_gone_on_with(trained, text_file, t
     texts = read_paragraphs(text_file)
     changed.write_text("\n".join([*texts[:-1], " ".join(texts[-1].split()[::-1])]) + "\n")  # as many subwords, likely
     of_run = ["--output_dir", tmp_path / "run", "--resume_from_checkpoint"]
+    manifest = tmp_path / "run" / "checkpoint-20" / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    del facts["run"]["--masked_share"]
+    shutil.copytree(tmp_path / "run", tmp_path / "old")
+    (tmp_path / "old" / "checkpoint-20" / "manifest.json").write_text(json.dumps(facts))
+    code, _, err = start(*flags, "--output_dir", tmp_path / "old", "--resume_from_checkpoint")
+    assert code == 2 and "checkpoint-20: of an earlier version; start a new run" in err
     for more, message in (
         (["--masked_share", 0.3], "of a run with --masked_share 0.15, this one has 0.3"),
         (["--text", changed], "of a run with text whose checksum is "),

@@ -207,6 +207,26 @@ def test_an_existing_repository_keeps_its_visibility_and_loses_the_files_of_a_la
     assert sorted(repo.files) == sorted([*SAVED, "notes.md"])
 
 
+def test_what_the_owner_wrote_into_the_card_stays(hub, model, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "README.md").write_text(
+        "---\nlicense: cc-by-4.0\nlanguage:\n- de\npipeline_tag: fill-mask\n---\n# Old\n"
+    )
+    hub.add_model("me/x", tmp_path / "old")
+    with pytest.warns(UserWarning, match="me/x exists and is public"):
+        publish(model, "me/x")
+    card = ModelCard(hub.repos["me/x"].files["README.md"].decode())
+    assert (card.data.license, card.data.language, card.data.pipeline_tag) == (
+        *("cc-by-4.0", ["de"], "token-classification"),
+    )
+    own = ModelCard((model / "README.md").read_text())
+    assert card.text == own.text.replace('model="my-run"', 'model="me/x"') and "# Old" not in card.text
+    assert own.data.license is None and card.data.eval_results == own.data.eval_results
+    with pytest.warns(UserWarning):
+        publish(model, "me/x")
+    assert len(hub.repos["me/x"].pushed) == 1
+
+
 def test_a_sharded_model_goes_with_all_its_shards(hub, model):
     shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
     (model / "model.safetensors").rename(model / shards[0])
@@ -441,6 +461,17 @@ def test_the_card_has_the_test_scores_in_its_model_index(tmp_path):
     assert "| geo | 0.8100 | 0.7200 | 0.7624 | 1,234 |" in card.text
     assert "the test split (1,010 sentences, 20,001 words) was used once" in card.text
     assert 'model="me/x"' in card.text
+
+
+def test_scores_are_of_the_file_that_they_were_measured_on(tmp_path):
+    files = {"train": "train.csv", "validation": "dev.csv", "test": "legal.csv"}
+    card = card_of(tmp_path, {**METRICS, "files": files}, dataset_name="train.csv")
+    assert {result.dataset_name for result in card.data.eval_results} == {"legal.csv"}
+    assert "Strict scores on the test split, legal.csv (1,010 sentences" in card.text
+    assert "- Data: train.csv\n- Validation: dev.csv\n- Test: legal.csv\n" in card.text
+    only = card_of(tmp_path, {**METRICS, "files": {"train": "train.csv"}}, dataset_name="train.csv")
+    assert {result.dataset_name for result in only.data.eval_results} == {"train.csv"}
+    assert "Strict scores on the test split (1,010" in only.text and "- Test:" not in only.text
 
 
 def test_without_a_test_split_the_card_says_that_validation_chose_and_judged(tmp_path):

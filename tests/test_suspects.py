@@ -17,6 +17,7 @@ from benchmarks.bench_suspects import plant_errors
 from ner_data import InputError
 from ner_eval import suspects as module
 from ner_eval.suspects import main, out_of_fold, rank_suspects, write_suspects
+from ner_model.checkpoints import TrainingStopped
 
 TABLE = sentences(
     (["Merkel", "saw", "Paris"], ["B-per", "O", "B-geo"]),
@@ -105,10 +106,28 @@ def test_wrong_input(tmp_path, capsys, monkeypatch):
         assert f"--output {path}: a directory, or in none that may be written to" in capsys.readouterr().err
     with pytest.raises(InputError, match="only 3 distinct sentences"):
         out_of_fold(TABLE, 4, 0, [], str(tmp_path))
+    (tmp_path / "worked-through.csv").write_text("place\n")
+    assert main(["--output", str(tmp_path / "worked-through.csv")]) == 2
+    assert "worked-through.csv: exists; move it away, or give another name" in capsys.readouterr().err
+    failed = types.SimpleNamespace(returncode=1, stderr="run_ner.py: a full disk")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(TrainingStopped, match="run 1 of 2 failed with exit code 1: run_ner.py: a full disk"):
+        out_of_fold(TABLE, 2, 0, [], str(tmp_path))
     failed = types.SimpleNamespace(returncode=2, stderr="noise\nrun_ner.py: --strid: unknown flag")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(InputError, match="run 1 of 2 failed with exit code 2: run_ner.py: --strid: unknown flag"):
         out_of_fold(TABLE, 2, 0, ["--strid", "3"], str(tmp_path))
+
+
+@pytest.mark.parametrize(("error", "code"), [(TrainingStopped("full"), 1), (KeyboardInterrupt(), 130)])
+def test_a_run_that_ends_leaves_one_line_and_no_list(error, code, tmp_path, capsys, monkeypatch):
+    def end(*_):
+        raise error
+
+    monkeypatch.setattr(module, "out_of_fold", end)
+    monkeypatch.setattr(module, "read_sentences", lambda *_, **__: TABLE)
+    assert main(["--output", str(tmp_path / "s.csv")]) == code
+    assert len(capsys.readouterr().err.splitlines()) == 1 and list(tmp_path.iterdir()) == []
 
 
 def test_what_was_found_is_printed_where_it_cannot_be_written(tmp_path, capsys, monkeypatch):
