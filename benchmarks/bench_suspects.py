@@ -19,6 +19,7 @@ from ner_data.bundled import bundled_corpus
 from ner_data.read import read_sentences
 from ner_eval.span_counts import find_spans, label_parts, shared_ids
 from ner_eval.suspects import out_of_fold, rank_suspects
+from ner_model.checkpoints import TrainingStopped
 
 
 def plant_errors(tags, share, seed):
@@ -63,13 +64,13 @@ def main(argv=None):
     args, flags = parser.parse_known_args(argv)
     try:
         return measure(args, flags)
-    except InputError as error:
+    except (InputError, TrainingStopped) as error:
         print(f"bench_suspects: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, InputError) else 1
 
 
 def measure(args, flags):
-    """Plant, rank, and print the table. Returns the exit code; raises InputError for a run that failed."""
+    """Plant, rank, and print the table. Returns the exit code; raises as `out_of_fold`."""
     if not 0 < args.share <= 1:
         raise InputError(f"--share {args.share:g}: give a share of the entities, over 0 and up to 1")
     path = bundled_corpus(dict.fromkeys(("train", "validation", "test")), 0)["train"]

@@ -163,8 +163,15 @@ def address_card(text: str, hub_model_id: str) -> str:
 
 def keep_facts(text: str, theirs: dict) -> str:
     """The card `text` with those of `OWNERS` that it lacks from another card's front matter; else as it is."""
-    card = ModelCard(text)
+    if not text.startswith("---") or not any(theirs.get(name) for name in OWNERS):
+        return text
+    try:
+        card = ModelCard(text)
+    except Exception:  # of YAML and of the library: a card of another hand, which the Hub judges
+        return text
     missing = {name: theirs[name] for name in OWNERS if theirs.get(name) and not card.data.get(name)}
+    if card.data.get("license"):
+        missing = {name: value for name, value in missing.items() if not name.startswith("license")}
     if not missing:
         return text
     for name, value in missing.items():

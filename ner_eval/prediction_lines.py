@@ -140,8 +140,8 @@ class Lines:
             return self.source.separator.join((text, *map(self._cell, more)))
         cells = next(csv.reader(io.StringIO(text), delimiter=self.source.separator), [])
         row = io.StringIO()
-        csv.writer(row, delimiter=self.separator, lineterminator="\n").writerow([*cells, *more])
-        return row.getvalue().removesuffix("\n")
+        csv.writer(row, delimiter=self.separator, lineterminator="\r\n").writerow([*cells, *more])  # quotes both
+        return row.getvalue().removesuffix("\r\n")
 
     def _cell(self, tag):
         """A tag as the cell of a row, quoted if it has to be."""

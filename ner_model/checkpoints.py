@@ -192,14 +192,14 @@ class VerifiedCheckpoints:
         with open(os.path.join(checkpoint, MANIFEST), encoding="utf-8") as file:
             manifest = json.load(file)
         then = manifest["run"]
-        if not self.facts.keys() <= then.keys():
-            raise InputError(f"--resume_from_checkpoint {checkpoint}: of an earlier version; start a new run")
         for name, now in self._run.items():
             if name in then and now != then[name]:
                 raise InputError(
                     f"--resume_from_checkpoint {checkpoint}: of a run with {name} {then[name]}, this one has {now};"
                     " give the same, or start a new run"
                 )
+        if not self.facts.keys() <= then.keys():
+            raise InputError(f"--resume_from_checkpoint {checkpoint}: of an earlier version; start a new run")
         return manifest.get("processes")
 
     def _init_training_state(self, max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial):

@@ -21,7 +21,7 @@ from standin_hub import CUT, LOST, StandInHub
 
 from ner_data import InputError
 from ner_eval import publish as publishing
-from ner_eval.card import address_card, write_card
+from ner_eval.card import address_card, keep_facts, write_card
 from ner_eval.publish import PublishError, check_login, files_to_publish, publish
 
 ROOT = Path(__file__).parent.parent
@@ -225,6 +225,25 @@ def test_what_the_owner_wrote_into_the_card_stays(hub, model, tmp_path):
     with pytest.warns(UserWarning):
         publish(model, "me/x")
     assert len(hub.repos["me/x"].pushed) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "found"),
+    [
+        ("license: mit\n", {"license": "other", "license_name": "x", "language": "de"}, {"language": "de"}),
+        ("tags:\n- a\n", {"license": "other", "license_name": "x"}, {"license": "other", "license_name": "x"}),
+        ("a: [\n", {"license": "mit"}, None),
+        ("tags:\n- a\n", {"pipeline_tag": "fill-mask"}, None),
+    ],
+)
+def test_of_the_front_matter_what_is_missing_is_kept(own, theirs, found):
+    text = f"---\n{own}---\n# Own\n"
+    kept = keep_facts(text, theirs)
+    if found is None:
+        assert kept == text
+    else:
+        assert yaml.safe_load(kept.split("---")[1]) == yaml.safe_load(own) | found and kept.endswith("---\n# Own\n")
+    assert keep_facts("\ufeff" + text, theirs) == "\ufeff" + text
 
 
 def test_a_sharded_model_goes_with_all_its_shards(hub, model):
