@@ -132,8 +132,8 @@ def write_card(
     dataset = dataset_name or metrics.get("dataset") or ""
     dataset = (_line(dataset) if metrics.get("files") == {} else _base_name(dataset)) or "unnamed data set"
     per_type = scores.get("per_type") or {}
-    file = (metrics.get("files") or {}).get(split)
-    judged_on = (_base_name(file), None) if file else (dataset, metrics.get("dataset_config"))
+    file = _file_of(metrics, split)
+    judged_on = (file, None) if file else (dataset, metrics.get("dataset_config"))
 
     data = ModelCardData(
         library_name="transformers",
@@ -202,7 +202,7 @@ def _parts(metrics: dict, split: str, settings: dict, base_model: str | None, da
         "differs": _differs(settings),
         "reads": _section("How it reads text", _reads(scores, split, settings)),
         "labels": _labels(metrics.get("labels"), per_type, split),
-        "size": _of_file(metrics, split) + _size(scores),
+        "size": (f", {_text(file)}" if (file := _file_of(metrics, split)) else "") + _size(scores),
         "per_type": _table(["Entity type", "Precision", "Recall", "F1", "Support"], types),
         "overall": _overall(metrics),
         "resampled": _resampled(scores),
@@ -373,10 +373,10 @@ def _eval_results(scores: dict, per_type: dict, dataset: str, config: str | None
     ]
 
 
-def _of_file(metrics: dict, split: str) -> str:
-    """`, dev.csv` where the split has a file of its own."""
+def _file_of(metrics: dict, split: str) -> str | None:
+    """The name of the file that the split was read from, None where it was split off another."""
     file = (metrics.get("files") or {}).get(split)
-    return f", {_text(_base_name(file))}" if file else ""
+    return _base_name(file) if file else None
 
 
 def _origin(metrics: dict, base_model: str | None, dataset: str) -> str:
@@ -432,8 +432,8 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
         "Started from": base_model
         or {"scratch": "random weights", "mini": "mini, the recipe's bundled encoder"}.get(metrics.get("model")),
         "Data": dataset,
-        "Validation": (metrics.get("files") or {}).get("validation"),
-        "Test": (metrics.get("files") or {}).get("test"),
+        "Validation": _file_of(metrics, "validation"),
+        "Test": _file_of(metrics, "test"),
         "Labels": ", ".join(map(str, labels)) if labels else None,
         "Way of training": training.get("way"),
         "Epochs": training.get("epochs_trained", training.get("epochs")),
