@@ -8,7 +8,16 @@ import transformers
 from families import FAMILIES
 
 from ner_model import dropout
-from ner_model.dropout import ATTENTION, QuickDropout, attention_with_quick_dropout, drop, keep, quick_dropout
+from ner_model.dropout import (
+    ATTENTION,
+    QuickDropout,
+    attention_with_quick_dropout,
+    drop,
+    keep,
+    pack,
+    quick_dropout,
+    unpack,
+)
 from ner_model.interruptions import Interruptible
 from ner_model.trainer import NerTrainer
 
@@ -46,6 +55,31 @@ def test_the_gradient_goes_where_the_mask_let_through():
     assert 0.3 < float((out == 0).float().mean()) < 0.5
     module.eval()
     assert module(hidden) is hidden
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_a_packed_mask_is_the_same_mask_in_a_sixteenth_of_its_room(p):
+    torch.manual_seed(1)
+    mask = keep(torch.Size([6, 8, 5]), p)
+    packed = pack(mask)
+    assert (packed.dtype, packed.shape) == (torch.int16, (15,))
+    assert torch.equal(unpack(packed, mask.shape), mask)
+
+
+@pytest.mark.parametrize("shape, kept", [((6, 8, 5), (15,)), ((3, 5), (3, 5))])  # 15 elements are no sixteens
+def test_large_masks_are_kept_packed_and_the_gradient_is_the_same(shape, kept, monkeypatch):
+    def gradient(large):
+        monkeypatch.setattr(dropout, "LARGE", large)
+        torch.manual_seed(2)
+        hidden = torch.randn(shape, requires_grad=True)
+        out = drop(hidden, 0.3)
+        stays = out.grad_fn.saved_tensors[0].shape
+        (out * torch.randn(shape)).sum().backward()
+        return hidden.grad, stays
+
+    packed, plain = gradient(large=8), gradient(large=2**19)
+    assert (packed[1], plain[1]) == (kept, shape)
+    assert torch.equal(packed[0], plain[0])
 
 
 def test_attention_is_sdpa_but_for_the_mask(monkeypatch):
