@@ -120,6 +120,7 @@ def parse(argv):
     for name, choices in (("decoding", DECODINGS), ("class_weights", CLASS_WEIGHTS)):
         if getattr(recipe, name) not in choices:
             raise InputError(f"--{name} {getattr(recipe, name)}: give one of {', '.join(choices)}")
+    recipe.output_dir = recipe.output_dir and os.path.expanduser(recipe.output_dir)  # a shell leaves `=~/` as it is
     if recipe.push_to_hub and not recipe.hub_model_id:
         raise InputError("--push_to_hub: give --hub_model_id too, such as me/my-ner")
     if recipe.hub_model_id:

@@ -25,9 +25,13 @@ MOJIBAKE = re.compile(
 
 
 def check_words(corpus):
-    """Findings on the characters of words: empty, unprintable, U+FFFD, mojibake."""
+    """Findings on the characters of words: empty, white space at an edge, unprintable, U+FFFD, mojibake."""
     rules = {
         "empty-word": ("words that are empty or nothing but white space", lambda word: not word.strip()),
+        "space-at-edge": (
+            "words that begin or end with white space, and so differ from those that do not",
+            lambda word: word != word.strip() and word.strip(),
+        ),
         "replacement-character": ("words with U+FFFD, which stands for a character that was lost", _has_lost),
         "unprintable-word": (
             "words with control, format or private-use characters (joiners within a word are fine)",
@@ -165,7 +169,7 @@ def likely_typos(counts):
     ranked = sorted(counts, key=lambda name: (-counts[name], name))
     for place, name in enumerate(ranked):
         for other in ranked[:place]:
-            is_case = name.casefold() == other.casefold()
+            is_case = name.casefold() == other.casefold() and counts[other] > counts[name]
             if is_case or (
                 counts[other] >= TYPO_RATIO * counts[name] and _is_one_slip(name.casefold(), other.casefold())
             ):

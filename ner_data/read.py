@@ -24,7 +24,7 @@ from ner_data.formats.jsonl import read_jsonl
 from ner_data.formats.word_csv import Columns, read_frame, read_word_csv
 from ner_data.schemes import LETTERS
 from ner_data.sentences import check_separated, check_words, in_bio, sentence_table
-from ner_data.split import SPLITS, reuse_split, sentence_groups, split_sentences
+from ner_data.split import SPLITS, kept_together, reuse_split, sentence_groups, split_sentences
 from ner_data.text_file import counted
 
 FORMATS = {
@@ -187,7 +187,7 @@ def _sizes(tables):
 
 def _split_off(tables, fractions, seed, name, say):
     """Split the missing validation and test tables off train; `name` is train's, for messages."""
-    tables, sentences, rest = dict(tables), len(tables["train"]), 1.0
+    tables, sentences, rest, whole = dict(tables), len(tables["train"]), 1.0, tables["train"]
     for split in ("test", "validation"):  # the test part does not depend on the validation fraction
         if fractions[split]:
             tables["train"], tables[split] = split_sentences(tables["train"], fractions[split] / rest, seed)
@@ -197,13 +197,25 @@ def _split_off(tables, fractions, seed, name, say):
             if fraction and not len(tables[part]):
                 raise InputError(
                     f"--{split}_fraction {fraction:g}: leaves no sentence for {part}, {name} has "
-                    f"{counted(sentences, 'sentence')}, give a --{split}_file or another fraction"
+                    f"{counted(sentences, 'sentence')}{_ties(whole)}, give a --{split}_file or another fraction"
                 )
+        if fraction and 2 * len(tables[split]) < fraction * sentences:
+            what = f"{counted(len(tables[split]), 'sentence')} for {split} in place of {fraction * sentences:,.0f}"
+            say(f"{name}: {what}{_ties(whole)}")
     tables = {split: tables[split] for split in SPLITS if split in tables}
     if any(fractions.values()):
         parts = {split: table for split, table in tables.items() if split == "train" or fractions[split]}
         say(f"{name}: {sentences:,} sentences split with seed {seed}: {_sizes(parts)}")
     return tables
+
+
+def _ties(table):
+    """Which sentences of a table must stay together, as a part of a message; nothing where each stands alone."""
+    sizes = np.bincount(kept_together(table))
+    if len(sizes) == len(table):
+        return ""
+    groups = counted(len(sizes), "group")
+    return f" in {groups} that stay together (documents, identical sentences), of {sizes.min():,} to {sizes.max():,}"
 
 
 def to_dataset_dict(tables):
@@ -284,7 +296,7 @@ def _check_choice(flag, value, choices):
 
 
 def _format_of(path):
-    suffix = Path(str(path).removesuffix(".gz")).suffix.lower()
+    suffix = Path(str(path).lower().removesuffix(".gz")).suffix
     for name, suffixes in FORMATS.items():
         if suffix in suffixes:
             return name

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 LETTERS = {"IO": "I", "unprefixed": "", "IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BILOU": "BILU"}
 PREFIXED = re.compile(r"([BIESLU])-(\S(?:.*\S)?)")
-UNPREFIXED = re.compile(r"(?![BIESLUo0]$)(?![A-Za-z][-_.:])(\S(?:.*\S)?)")  # b-per, B_per and o are slips, not types
+UNPREFIXED = re.compile(r"(?![BIESLUo0_]$)(?![A-Za-z][-_.:])(\S(?:.*\S)?)")  # b-per, B_per and o are slips, not types
 SLIP = re.compile(r"(\S.*)[-_.:/ –]([BIESLU])|([BIESLU])[/ –](.*\S)")  # PER-B, B/PER: prefixes of another kind
 OUTSIDE, BEGIN, INSIDE, END, SINGLE = range(5)
 CODES = {"B": BEGIN, "I": INSIDE, "E": END, "S": SINGLE, "L": END, "U": SINGLE}
@@ -121,7 +121,8 @@ def detect(tags, starts):
     if not numbers:
         is_types = has_outside and any(_letter_and_type(tag, "unprefixed") for tag in counts)
         slips = [match.groups() for tag in counts if (match := SLIP.fullmatch(tag))]
-        is_types = is_types and len({type_ or rest for type_, *_, rest in slips}) == len(slips)  # no PER-B with PER-I
+        types = {type_ or rest for type_, *_, rest in slips}
+        is_types = is_types and len(types) == len(slips) < len(counts)  # no PER-B with PER-I, nor PER-B and LOC-B alone
         what = f"{sum(counts.values()):,} tags without B- or I-, {len(counts):,} different ones"
         return ("unprefixed", what) if is_types else ("BIO", what)
     if set(numbers.split()[1::2]) == {"I-"}:

@@ -43,16 +43,21 @@ def sentence_table(words):
     return pa.table(columns if words.groups is None else columns | {"group": words.groups})
 
 
-def check_separated(place, sentences, words, has_header=False):
-    """Raise InputError where nothing separates the sentences: so many words would be one, of a file without ids.
+def check_separated(place, sentences, words, has_header=False, has_ids=False):
+    """Raise InputError where nothing separates the sentences: so many words would be one.
 
-    has_header: whether there could be a column of ids.
+    has_header: whether there could be a column of ids; has_ids: whether there is.
     """
     if sentences == 1 and words > LONGEST:
-        what = "neither a column of sentence ids nor a blank line" if has_header else "no blank line"
-        fix = "name the column with --sentence_column, or put" if has_header else "put"
-        what = f"{what}, so {words:,} words would be one sentence, {fix} a blank line between sentences"
-        raise InputError(f"{place}: {what}")
+        what, fix = "no blank line", "put a blank line between sentences"
+        if has_header:
+            what, fix = (
+                "neither a column of sentence ids nor a blank line",
+                f"name the column with --sentence_column, or {fix}",
+            )
+        if has_ids:
+            what, fix = "a single sentence id", "write the id of each sentence on its first row"
+        raise InputError(f"{place}: {what}, so {words:,} words would be one sentence, {fix}")
 
 
 def is_empty(strings):
@@ -125,7 +130,7 @@ def _fix_for(tag, scheme):
         return "give each word a row of its own, and its tag"
     turned = re.sub(r"^(.+)[-_.:/ –]([BIESLU])$", r"\2-\1", tag.strip())
     likely = re.sub(r"^([A-Za-z])[-_:./ –]\s*", lambda match: match[1].upper() + "-", turned)
-    likely = "O" if likely in ("o", "0") else likely
+    likely = "O" if likely in ("o", "0", "_") else likely
     letters = schemes.LETTERS[scheme]
     if likely == "O" or (letters and re.fullmatch(rf"[{letters}]-\S(?:.*\S)?", likely)):
         return f"write {shown(likely)}"

@@ -2,13 +2,19 @@ r"""Spans (start, end, type) -> the words of a text and their tags.
 
 The one word tokenisation: a word is a run of letters, digits and underscores, or a single other character that is
 not white space. So `U.S. (10,000)` is U . S . ( 10 , 000 ), and no character but white space is lost. Combining marks
-and joiners belong to what they follow.
+and joiners belong to what they follow. A letter of a script that is written without spaces (Chinese, Japanese, Thai,
+Lao, Burmese, Khmer) is a word of its own.
 """
 
 import re
 import unicodedata
 from functools import cache
 from typing import NamedTuple
+
+UNSPACED = (  # letters of scripts without spaces between words, for a character class of a pattern
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
 
 
 class Fault(NamedTuple):
@@ -27,8 +33,9 @@ def words_in(text):
 @cache
 def _word():
     marks = combining_marks()
+    letter, unspaced = rf"[^\W{UNSPACED}]", rf"[{UNSPACED}][{marks}]*"
     other = rf"[^\w\s][{marks}]*(?:\u200d[^\w\s][{marks}]*)*"  # with the joiner, emoji of several characters
-    return re.compile(rf"\w+(?:(?:[{marks}]|[\u200c\u200d](?=\w))\w*)*|{other}")
+    return re.compile(rf"{letter}+(?:(?:[{marks}]|[\u200c\u200d](?={letter})){letter}*)*|{unspaced}|{other}")
 
 
 @cache

@@ -54,16 +54,17 @@ def split_sentences(table, fraction, seed):
     Sentences with the same case-folded tokens are all on one side; where the table has a column `group`, so are the
     sentences of each document, and then everything that such sentences and documents tie together.
 
-    Part never holds more than its share, rounded, of the sentences. The types of entities are in proportion: sentences
-    are taken in random order, those with the rarest type first and those without entities last, each if it fits into
-    what is still missing of every type (iterative stratification: Sechidis, Tsoumakas and Vlahavas 2011, for two
-    sides). A type whose share rounds to nothing may be missing; if sentences are missing in the end, they are taken
-    whatever their types.
+    Part never holds more than its share, rounded, of the sentences, but where groups are so large that not half of it
+    is reached: then one more group is taken, if that comes nearer to the share. The types of entities are in
+    proportion: sentences are taken in random order, those with the rarest type first and those without entities last,
+    each if it fits into what is still missing of every type (iterative stratification: Sechidis, Tsoumakas and Vlahavas
+    2011, for two sides). A type whose share rounds to nothing may be missing; if sentences are missing in the end, they
+    are taken whatever their types.
 
     Both sides keep the table's order. The choice depends on the seed and on the sentences alone (PCG64), and is the
     same on every machine. Either side may be empty.
     """
-    groups = _kept_together(table)
+    groups = kept_together(table)
     sizes = np.bincount(groups)
     types, counts, starts, totals = _entities(table, groups, len(sizes))
     rank = np.empty(len(totals) + 1, np.int64)
@@ -78,7 +79,7 @@ def split_sentences(table, fraction, seed):
     return table.filter(pa.array(~is_part)), table.filter(pa.array(is_part))
 
 
-def _kept_together(table):
+def kept_together(table):
     """Number the sentences so that those with the same number must stay on one side: (sentences,) int64."""
     groups = sentence_groups(table)
     if "group" not in table.column_names:
@@ -139,6 +140,9 @@ def _fill(order, sizes, entities, targets):
         if not taken[group] and sizes[group] <= room:
             taken[group] = True
             room -= sizes[group]
+    left = [group for group in order if not taken[group] and sizes[group] < 2 * room]
+    if 2 * room > targets[-1] and left:
+        taken[min(left, key=lambda group: sizes[group])] = True
     return taken
 
 
@@ -170,9 +174,15 @@ def reuse_split(table, path, splits, name):
     Raises:
         InputError: the file cannot be read, or its sentences are not those of the table.
     """
-    recorded = _read_split(path, splits)
+    lines = _read_split(path)
+    recorded = {key: split for key, split in lines if split in splits}
+    others = {key: split for key, split in lines if split not in splits}  # of other files, which may have equal keys
     keys = _keys(table)
     fix = "give the file that the split was made from, or leave --split_file out"
+    elsewhere = [others[key] for key in keys if key in others and key not in recorded]
+    if elsewhere:
+        what = f"{counted(len(elsewhere), 'sentence')} of {name} are in {elsewhere[0]} as {path} says"
+        raise InputError(f"--{elsewhere[0]}_file: {what}, leave this flag or --split_file out")
     unknown = [key for key in keys if key not in recorded]
     if unknown:
         row, first = unknown[0][0], keys.index(unknown[0])
@@ -198,16 +208,15 @@ def _keys(table):
     return keys
 
 
-def _read_split(path, splits):
-    """What `write_split` wrote of some splits: {(row, hash): split}."""
-    recorded = {}
+def _read_split(path):
+    """What `write_split` wrote: a list of ((row, hash), split)."""
+    recorded = []
     for line, text in enumerate(read_text(path).decode().splitlines(), start=1):
         try:
             record = json.loads(text)
             if record["split"] not in SPLITS:
                 raise ValueError
-            if record["split"] in splits:
-                recorded[record["row"], record["words"]] = record["split"]
+            recorded.append(((record["row"], record["words"]), record["split"]))
         except (ValueError, KeyError, TypeError, RecursionError):
             fix = "give the file that an earlier run wrote"
             raise InputError(f"{path}:{line}: not a sentence of a split, {shown(text)}, {fix}") from None

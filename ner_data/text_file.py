@@ -44,9 +44,9 @@ def read_text(path, say=print):
     """Read the file at `path` and return its text as UTF-8 bytes without a byte order mark.
 
     The text is UTF-8 or, failing that, Windows-1252 or Latin-1, which is said in a line; so are line ends of CR CR LF,
-    which become CR LF. A name that ends in `.gz` is unpacked. Raises InputError when there is no such file, when it is
-    not a regular file, cannot be read or unpacked, is larger than 2 GiB or empty, is UTF-16 or UTF-32 or damaged UTF-8,
-    or holds a NUL byte.
+    which become CR LF. What gzip wrote is unpacked, whatever its name. Raises InputError when there is no such file,
+    when it is not a regular file, cannot be read or unpacked, is larger than 2 GiB or empty, is UTF-16 or UTF-32 or
+    damaged UTF-8, or holds a NUL byte.
     """
     data = _read_bytes(path)
     _refuse_large(path, data)
@@ -100,11 +100,12 @@ def _refuse_large(path, data):
 
 
 def _read_bytes(path):
-    """The bytes of a regular file, unpacked where its name ends in `.gz`; InputError when that fails."""
+    """The bytes of a regular file, unpacked if they are gzip's; InputError when that fails."""
     try:
         mode = os.stat(path).st_mode
         data = Path(path).read_bytes() if stat.S_ISREG(mode) else b""
-        data = gzip.decompress(data) if stat.S_ISREG(mode) and str(path).endswith(".gz") else data
+        is_gzip = data.startswith(b"\x1f\x8b") or (str(path).lower().endswith(".gz") and stat.S_ISREG(mode))
+        data = gzip.decompress(data) if is_gzip else data
     except FileNotFoundError:
         raise InputError(f"{path}: no such file, check the path") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -122,12 +123,17 @@ def _read_bytes(path):
 def _refuse_other_encodings(path, data):
     """Raise InputError for UTF-16 and UTF-32, with or without a byte order mark, and for any NUL byte."""
     fix = "convert it: iconv -f UTF-16 -t UTF-8"
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        bytes_ = data[:4].hex(" ").upper()
+        raise InputError(f"{path}:1: UTF-32 text (it starts with bytes {bytes_}), {fix.replace('16', '32')}")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}:1: UTF-16 text (it starts with bytes {data[:2].hex(' ').upper()}), {fix}")
     nul = data.find(b"\0")
     if nul < 0:
         return
     sample = data[:10_000]
+    if sample.count(b"\0") * 10 >= 7 * len(sample):
+        raise InputError(f"{path}:1: UTF-32 text (three of four bytes are NUL), {fix.replace('16', '32')}")
     if sample.count(b"\0") * 4 >= len(sample):
         raise InputError(f"{path}:1: UTF-16 text (every other byte is NUL), {fix}")
     raise InputError(f"{path}:{line_of(data, nul)}: NUL byte (byte {nul} of the file), not a text file or damaged")

@@ -73,18 +73,20 @@ def intervals(counts, resamples=1000, seed=42, types=()):
 
     Returns:
         `precision`, `recall`, `f1`, `macro_f1`: [lower, upper], or None where all draws have the same figure (as 0 in
-        every sentence, or one sentence alone); `per_type`: the same of F1 by name, for types that occur; `level`,
-        `resamples`, `seed`. The macro average of a draw is over the types that occur in it; a type that does not has
-        F1 0 there.
+        every sentence, or one sentence alone); `per_type`: the same of F1 by name, for types that occur, over the
+        draws in which they do; `level`, `resamples`, `seed`. The macro average of a draw is over all types that occur
+        in the sentences; one that the draw has none of counts there with its F1 of all sentences.
     """
     sums = resample(counts.reshape(len(counts), -1), resamples, seed).reshape(resamples, 3, counts.shape[2])
     correct, gold, predicted = sums.transpose(1, 0, 2)
     occurs = (gold + predicted) > 0
     f1 = rates(correct, gold, predicted)[2]
-    macro_f1 = f1.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1)
+    whole = counts.sum(axis=0)
+    known = (whole[1] + whole[2]) > 0
+    macro_f1 = np.where(occurs, f1, rates(*whole)[2])[:, known].sum(axis=1) / max(known.sum(), 1)
     micro = rates(*(part.sum(axis=1) for part in (correct, gold, predicted)))
     scores = dict(zip(("precision", "recall", "f1", "macro_f1"), (*micro, macro_f1), strict=True))
-    per_type = {name: _ends(f1[:, place]) for place, name in enumerate(types) if occurs[:, place].any()}
+    per_type = {name: _ends(f1[occurs[:, place], place]) for place, name in enumerate(types) if known[place]}
     return {name: _ends(values) for name, values in scores.items()} | {
         "per_type": per_type,
         "level": LEVEL,
@@ -94,7 +96,7 @@ def intervals(counts, resamples=1000, seed=42, types=()):
 
 
 def _ends(values):
-    return None if values.min() == values.max() else percentiles(values)
+    return None if not len(values) or values.min() == values.max() else percentiles(values)
 
 
 def percentiles(values):

@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ner_data import InputError, raise_input_error
-from ner_data.text_file import shown
+from ner_data.text_file import counted, shown
 from ner_eval.bootstrap import LEVEL, percentiles, resample, sentence_counts
+from ner_eval.score import print_to_pipe
 from ner_eval.scored_files import is_run_file, read_tagged
 from ner_eval.span_counts import coded, find_spans, label_parts, rates
 
 RESAMPLES, SEED = 10_000, 42
+FEW = 6  # sentences in which runs differ: with 5, no exact test of signs can have p < 0.05
 
 
 def compare_runs(side_a, side_b, *, resamples=RESAMPLES, seed=SEED, say=print):
@@ -39,7 +41,8 @@ def compare_runs(side_a, side_b, *, resamples=RESAMPLES, seed=SEED, say=print):
 
     Returns:
         `a` and `b`: `runs`, `f1` of each run, their `mean` and sample standard `deviation` (None for a single run);
-        `difference` of the means, a - b; its `interval`; `p`; `level`, `resamples`, `seed`, `sentences`.
+        `difference` of the means, a - b; its `interval` and `p`, None where all resamples have one that is not 0;
+        `level`, `resamples`, `seed`, `sentences`; `differing`, how many of these have not the same counts in all runs.
 
     Raises:
         InputError: a run has no predictions, or other sentences or gold tags than the first one.
@@ -53,16 +56,18 @@ def compare_runs(side_a, side_b, *, resamples=RESAMPLES, seed=SEED, say=print):
     sums = resample(counts.reshape(len(counts), -1), resamples, seed).reshape(resamples, len(runs), 3)
     size = len(side_a)
     differences = _difference(_f1(sums), size)
+    is_certain = differences.min() == differences.max() != 0
     return {
         "a": _side(paths[:size], observed[:size]),
         "b": _side(paths[size:], observed[size:]),
         "difference": float(_difference(observed, size)),
-        "interval": percentiles(differences),
-        "p": p_value(differences),
+        "interval": None if is_certain else percentiles(differences),
+        "p": None if is_certain else p_value(differences),
         "level": LEVEL,
         "resamples": resamples,
         "seed": seed,
         "sentences": len(counts),
+        "differing": int((counts != counts[:, :1]).any(axis=(1, 2)).sum()),
     }
 
 
@@ -150,12 +155,18 @@ def text(result):
         lines += [f"{side.upper()}  F1 {score:.4f}  {run}" for run, score in zip(part["runs"], part["f1"], strict=True)]
         if part["deviation"] is not None:
             lines.append(f"{side.upper()}  mean {part['mean']:.4f}, standard deviation {part['deviation']:.4f}")
-    lower, upper = result["interval"]
-    lines.append(f"A - B {result['difference']:+.4f}, {result['level']:.0%} interval {lower:+.4f} to {upper:+.4f}")
-    lines.append(
-        f"p {result['p']:.4f}: two-sided paired bootstrap, {result['resamples']:,} resamples of "
-        f"{result['sentences']:,} sentences, seed {result['seed']}"
-    )
+    difference, differing = f"A - B {result['difference']:+.4f}", counted(result["differing"], "sentence")
+    if result["interval"] is None:
+        lines.append(f"{difference}; no interval and no p, since every resample has the same difference")
+    else:
+        lower, upper = result["interval"]
+        lines.append(f"{difference}, {result['level']:.0%} interval {lower:+.4f} to {upper:+.4f}")
+        lines.append(
+            f"p {result['p']:.4f}: two-sided paired bootstrap, {result['resamples']:,} resamples of "
+            f"{result['sentences']:,} sentences, seed {result['seed']}"
+        )
+    if 0 < result["differing"] < FEW:
+        lines.append(f"the runs differ in {differing} only: too few for a test of this kind, whatever p says")
     return "\n".join(lines)
 
 
@@ -170,8 +181,7 @@ def main(argv=None):
         return 2
     for note in notes:
         print(note, file=sys.stderr)
-    print(json.dumps(result, indent=1, ensure_ascii=False) if args.format == "json" else text(result))
-    return 0
+    return print_to_pipe(json.dumps(result, indent=1, ensure_ascii=False) if args.format == "json" else text(result))
 
 
 def _parse(argv):

@@ -91,10 +91,10 @@ class Source:
             yield from readers[self.format](self, lines, split)
 
     def _open(self):
-        """The file's lines; only LF ends one."""
+        """The file's lines; only LF ends one, but in CoNLL columns CR does too, as in training."""
         if self.path == "-":
             return io.TextIOWrapper(sys.stdin.buffer, encoding=self.encoding, newline="\n", errors="surrogateescape")
-        newline = "" if self.format == "word_csv" else "\n"
+        newline = "" if self.format in ("word_csv", "conll") else "\n"
         return _opener(self.path)(self.path, "rt", encoding=self.encoding, newline=newline)
 
     def _read_header(self, say):
@@ -269,7 +269,7 @@ def _conll_rows(source, lines):
     """
     column = _column_number(source.columns.word)
     width, starts, source.comments = None, True, 0
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_without_second_ends(lines), start=1):
         place, text = f"{source.path}:{number}", line.rstrip("\r\n")
         _check(place, text)
         if not text.strip(" \t") or re.match(r"-DOCSTART-([ \t]|$)", text):
@@ -349,7 +349,7 @@ def _check(place, text):
 
 
 def _format_of(path):
-    suffix = Path(path.removesuffix(".gz")).suffix.lower()
+    suffix = Path(path.lower().removesuffix(".gz")).suffix
     named = (name for name, suffixes in FORMATS.items() if suffix in suffixes and suffix != ".txt")
     return next(named, "text")
 
@@ -385,7 +385,7 @@ def _encoding(path, say):
 
 
 def _opener(path):
-    return gzip.open if path.endswith(".gz") else open
+    return gzip.open if path.lower().endswith(".gz") else open
 
 
 def _decoded(decoder, chunk, final=False):

@@ -31,8 +31,8 @@ MOST_DATA = 2_300_000  # bytes of sentences in the page, so that it stays under 
 NAMES = {"hub_model_id": "Hub name", "model_chosen_by": "model chosen by", "seconds": "training time"}
 SHOWN_APART = {"validation", "test", "sentences", "words", "versions", "training", "labels", "history", "audit"}
 EXPLAINED = {
-    "missed": "gold entity, nothing predicted on its words",
-    "spurious": "predicted where gold has no entity",
+    "missed": "gold entity without a prediction on its words, or with one that another entity is paired with",
+    "spurious": "predicted where gold has no entity, or beside another prediction for it",
     "boundary": "right type, wrong first or last word",
     "type": "right words, wrong type",
     "both": "overlap with wrong words and wrong type",

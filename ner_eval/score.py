@@ -11,12 +11,13 @@ Files are of any format that `ner_data.read` knows, with the same words. Nothing
 import argparse
 import itertools
 import json
+import os
 import sys
 from dataclasses import dataclass
 
 import numpy as np
 
-from ner_data import InputError, raise_input_error
+from ner_data import InputError, raise_input_error, schemes
 from ner_data.formats.word_csv import Columns
 from ner_data.labels import flat
 from ner_data.read import read_sentences
@@ -227,11 +228,12 @@ def score_files(
     resamples=RESAMPLES,
     seed=SEED,
     say=print,
+    tag_scheme=None,
 ):
     """Score a file of predicted tags against a file of gold tags.
 
     Args:
-        gold_path, predicted_path, columns, repair, say: as in `scored_files.read_tagged`.
+        gold_path, predicted_path, columns, repair, say, tag_scheme: as in `scored_files.read_tagged`.
         reading, resamples, seed: as in `further_scores`.
         train_file: the training sentences, a file of any format, or None.
 
@@ -242,7 +244,7 @@ def score_files(
     Raises:
         InputError: what `read_tagged` and `read_sentences` refuse.
     """
-    tagged = read_tagged(gold_path, predicted_path, columns, repair, say)
+    tagged = read_tagged(gold_path, predicted_path, columns, repair, say, tag_scheme)
     training = None
     if train_file is not None:
         named = {f"{field}_column": name for field, name in columns._asdict().items()}
@@ -278,13 +280,23 @@ def main(argv=None):
             resamples=args.resamples,
             seed=args.seed,
             say=notes.append,
+            tag_scheme=args.tag_scheme,
         )
     except InputError as error:
         print(f"ner_eval.score: {error}", file=sys.stderr)
         return 2
     for note in notes:
         print(note, file=sys.stderr)
-    print(FORMATS[args.format](scores))
+    return print_to_pipe(FORMATS[args.format](scores))
+
+
+def print_to_pipe(text):
+    """Print to a standard output that may be closed early, as by `| head`. Returns the exit code."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0
 
 
@@ -301,8 +313,10 @@ def _parse(argv):
     )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the resamples; default: {SEED}")
     parser.add_argument("--repair", action="store_true", help="read illegal gold tags as conlleval does")
+    parser.add_argument("--tag_scheme", choices=schemes.LETTERS, help="of the gold tags; found out if not given")
     for field, name in Columns()._asdict().items():
-        parser.add_argument(f"--{field}_column", default=name, help=f"of word CSV files; default: {name}")
+        what = "of word CSV files" + ", or its number in CoNLL columns" * (field in ("word", "tag"))
+        parser.add_argument(f"--{field}_column", default=name, help=f"{what}; default: {name}")
     parser.error = raise_input_error
     args = parser.parse_args(argv)
     for flag in ("resamples", "seed"):

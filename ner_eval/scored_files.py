@@ -1,10 +1,12 @@
 """Gold and predicted tags from files: a run's predictions, or two files of any format that `ner_data.read` knows.
 
-Gold tags are read as in training: any scheme, converted to BIO. Predicted tags stay as they are, illegal sequences
-included, since a score says what a model did; only tags in another scheme than BIO are converted.
+Gold tags are read as in training: any scheme, converted to BIO. Predicted tags of B-, I- and O stay as they are,
+illegal sequences included, since a score says what a model did, but where the gold tags are in IO or IOB1. Tags of
+other schemes are converted, and what is out of place in them is counted and said.
 """
 
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_data import InputError, schemes
-from ner_data.formats.conll import read_conll
-from ner_data.formats.jsonl import read_jsonl
-from ner_data.formats.word_csv import Columns, column_names, read_word_csv
-from ner_data.read import FORMATS
-from ner_data.sentences import check_words, in_bio
+from ner_data.formats.word_csv import Columns, column_names
+from ner_data.read import FORMATS, read_words
+from ner_data.sentences import Words, check_words, in_bio
 from ner_data.text_file import counted, read_text, shown
 from ner_eval.prediction_lines import PREDICTED
 
@@ -35,16 +35,17 @@ class Tagged(NamedTuple):
     probabilities: np.ndarray | None  # (n,) float64, of the predicted tags, if the file holds them
 
 
-def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False, say=print):  # noqa: B008
+def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False, say=print, tag_scheme=None):  # noqa: B008
     """Read gold and predicted tags.
 
     Args:
         gold_path: a tagged file, or a run's `*_predictions.jsonl`, which holds both kinds of tags.
         predicted_path: a tagged file with the same words, or a run's predictions; `gold_path` itself if not given.
             Its sentences may begin elsewhere; those of the gold file count.
-        columns: of word CSV files.
+        columns: of word CSV files by name, of CoNLL files by number.
         repair: read gold tags that are illegal in their scheme as conlleval does, instead of refusing them.
         say: called with each line to be shown to the user.
+        tag_scheme: of the gold tags, a key of `schemes.LETTERS`, or None: detected.
 
     Returns:
         `Tagged`.
@@ -52,23 +53,25 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
     Raises:
         InputError: a file cannot be read exactly, there are no predictions, or the words are not the same.
     """
-    gold_words = _read_words(gold_path, columns, say)
+    paths = (gold_path, predicted_path or gold_path)
+    has_csv = any(_suffix(path) in FORMATS["word_csv"] for path in paths)
+    gold_words = _read_words(gold_path, columns, has_csv, say)
     check_words(gold_words)
-    scheme, _ = schemes.detect(gold_words.tags, gold_words.starts)
-    gold = in_bio(gold_words, None, repair, say)
+    scheme = tag_scheme or schemes.detect(gold_words.tags, gold_words.starts)[0]
+    gold = in_bio(gold_words, tag_scheme, repair, say)
     if predicted_path is None and not is_run_file(gold_path):
         fix = "give a second file, or the test_predictions.jsonl of a run"
         raise InputError(f"{gold_path}: gold tags and no predicted ones, {fix}")
     predicted_path = predicted_path or gold_path
-    probabilities = None
-    if is_run_file(predicted_path):
-        words = gold_words if predicted_path == gold_path else read_jsonl(predicted_path, say=say)
-        words, probabilities = _predicted_of_run(predicted_path, words)
+    probabilities, of_run = None, is_run_file(predicted_path)
+    if of_run:
+        words, probabilities = _predicted_of_run(predicted_path, say)
     else:
-        words = _read_words(predicted_path, _predicted_columns(predicted_path, columns, say), say)
+        words = _read_words(predicted_path, _predicted_columns(predicted_path, columns, say), has_csv, say)
     _check_same_words(gold, words)
     predicted = _predicted_tags(words, scheme, say)
-    if predicted_path != gold_path and len(words.tokens) and predicted.equals(gold.tags):
+    is_itself = of_run and predicted_path == gold_path
+    if not is_itself and len(words.tokens) and predicted.equals(gold.tags):
         say(f"{predicted_path}: every tag is the gold tag; are these predictions?")
     offsets = np.append(gold.starts, len(gold.tokens))
     return Tagged(str(gold_path), gold.tokens, gold.tags, predicted, offsets, gold.lines, probabilities)
@@ -86,16 +89,23 @@ def is_run_file(path):
     return isinstance(record, dict) and "predicted" in record
 
 
-def _read_words(path, columns, say):
-    """The `Words` of a file with the tags as they stand there."""
-    suffix = _suffix(path)
-    if suffix in FORMATS["word_csv"]:
-        return read_word_csv(path, columns, say=say)
-    if suffix in FORMATS["jsonl"]:
-        return read_jsonl(path, say=say)
-    if suffix not in FORMATS["conll"]:
-        say(f"{path}: read as CoNLL columns, since no format has the suffix {suffix!r}")
-    return read_conll(path, say=say)
+def _read_words(path, columns, has_csv, say):
+    """The `Words` of a file with the tags as they stand there. has_csv: the names of columns may be those of a CSV."""
+    suffix, usual = _suffix(path), Columns()
+    format = next((format for format, suffixes in FORMATS.items() if suffix in suffixes), "conll")
+    if format == "jsonl":
+        columns = usual
+    elif format == "conll":
+        names = {"word": columns.word, "tag": columns.tag}
+        of_csv = {field for field, name in names.items() if has_csv and not name.removeprefix("-").isdecimal()}
+        columns = usual._replace(**{field: name for field, name in names.items() if field not in of_csv})
+    guess = "" if suffix in FORMATS[format] else f"read as CoNLL columns, since no format has the suffix {suffix!r}"
+    if guess:
+        say(f"{path}: {guess}")
+    try:
+        return next(read_words(path, columns, format, say=say))
+    except InputError as error:
+        raise InputError(f"{error} ({guess})" if guess else str(error)) from None
 
 
 def _predicted_columns(path, columns, say):
@@ -109,24 +119,42 @@ def _predicted_columns(path, columns, say):
 
 
 def _suffix(path):
-    return Path(str(path).removesuffix(".gz")).suffix.lower()
+    return Path(str(path).lower().removesuffix(".gz")).suffix
 
 
-def _predicted_of_run(path, words):
+def _predicted_of_run(path, say):
     """The `Words` of a run's predictions with the predicted tags, and their probabilities or None."""
-    lengths = np.diff(np.append(words.starts, len(words.tokens)))
-    lines = words.lines[words.starts].tolist()
-    wanted = dict(zip(lines, lengths.tolist(), strict=True))
-    tags, probabilities = [], []
+    tokens, tags, lines, starts, probabilities = [], [], [], [], []
     for line, text in enumerate(io.BytesIO(read_text(path, say=lambda _: None)), start=1):
-        if line not in wanted:
+        place = f"{path}:{line}"
+        if not text.strip():
             continue
-        record = json.loads(text)
-        tags += _values(f"{path}:{line}", record, "predicted", wanted[line], (str,))
+        record = _parse(place, text)
+        length = len(record["tokens"]) if isinstance(record.get("tokens"), list) else 0
+        starts.append(len(tokens))
+        tokens += _values(place, record, "tokens", length, (str,))
+        tags += _values(place, record, "predicted", length, (str,))
+        lines += itertools.repeat(line, length)
         if "confidence" in record:
-            probabilities += _values(f"{path}:{line}", record, "confidence", wanted[line], (float, int))
-    words = words._replace(tags=pa.array(tags, pa.string()))
+            values = _values(place, record, "confidence", length, (float, int))
+            wrong = [value for value in values if not 0 <= value <= 1]
+            if wrong:
+                raise InputError(f"{place}: `confidence` {wrong[0]}: no probability, write numbers from 0 to 1")
+            probabilities += values
+    if len(probabilities) not in (0, len(tags)):
+        say(f"{path}: `confidence` of {len(probabilities):,} of {len(tags):,} words, so there is no calibration")
+    words = Words(path, pa.array(tokens, pa.string()), pa.array(tags, pa.string()), np.array(starts), np.array(lines))
     return words, np.array(probabilities, np.float64) if len(probabilities) == len(tags) else None
+
+
+def _parse(place, text):
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise InputError(f"{place}: not a JSON object, {shown(text.decode().strip())}, write the predictions again")
+    return record
 
 
 def _values(place, record, key, length, kinds):
@@ -156,12 +184,20 @@ def _check_same_words(gold, predicted):
 
 
 def _predicted_tags(words, gold_scheme, say):
-    """The predicted tags in BIO, with what is illegal in it left as it is; the gold tags' scheme if it fits them."""
-    scheme = gold_scheme
+    """The predicted tags in BIO, with what is illegal in it left as it is.
+
+    They are in the gold tags' scheme if it fits them, but tags of B-, I- and O are in IO or IOB1 only if those are.
+    """
+    letters = set(tag[:2] for tag in words.tags.unique().to_pylist() if tag != "O")
+    scheme = "BIO" if letters <= {"B-", "I-"} and gold_scheme not in ("IO", "IOB1") else gold_scheme
     if scheme is None or len(schemes.ill_formed(words.tags, scheme)):
         scheme, _ = schemes.detect(words.tags, words.starts)
-    converted = in_bio(words, scheme, repair=True, say=lambda _: None)
+    notes = []
+    converted = in_bio(words, scheme, repair=True, say=notes.append)
     if scheme in (None, "BIO"):
+        if letters == {"I-"}:
+            say(f"{words.path}: no B- in the predicted tags, so strict scores count none of them; --lenient does")
         return words.tags
-    say(f"{words.path}: predicted tags converted from {scheme} to BIO")
+    for note in [f"{words.path}: predicted tags converted from {scheme} to BIO", *notes[1:]]:
+        say(note)
     return converted.tags

@@ -12,7 +12,7 @@ GPU_BATCH = 16384
 
 
 class TorchModel:
-    """The model on a GPU if there is one, in bf16 where the hardware is made for it.
+    """The model on a CUDA GPU if there is one, in bf16 where the hardware is made for it.
 
     Args:
         name: a directory, or a name on the Hub.
@@ -32,7 +32,7 @@ class TorchModel:
     """
 
     def __init__(self, name, names, refused=None, use_cpu=False, trust_remote_code=False):
-        self.tokenizer = load_tokenizer(name, [], trust_remote_code)
+        self.tokenizer = load_tokenizer(name, [], trust_remote_code, say=lambda line: None)  # training has said it
         self.device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
         self.batch_subwords = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
         model = load_model(name, self.tokenizer, names, keep_head=True, trust_remote_code=trust_remote_code)

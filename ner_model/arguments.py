@@ -1,9 +1,10 @@
 """The flags of `TrainingArguments`: which there are, which the recipe owns, and the recipe's defaults."""
 
 import ast
-import contextlib
 import difflib
 import importlib.util
+import math
+import multiprocessing
 import os
 import re
 import sys
@@ -26,7 +27,10 @@ MINIMUM = {  # values of flags; with lower ones `Trainer` fails, but only when i
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), 1),
     **dict.fromkeys(("gradient_accumulation_steps", "eval_accumulation_steps"), 1),
     **dict.fromkeys(("dataloader_num_workers", "data_seed", "learning_rate", "weight_decay"), 0),
+    "dataloader_prefetch_factor": 1,
 }
+# of --accelerator_config: the recipe deals out its batches itself
+DEALING = {"split_batches": False, "dispatch_batches": None, "even_batches": True, "use_seedable_sampler": True}
 USUAL_NAMES = {  # by what others call them
     "epochs": "num_train_epochs",
     "lr": "learning_rate",
@@ -211,6 +215,11 @@ def training_arguments(rest, *, scratch, width, sentences, copied=0, head_only, 
         few += f" in steps of {batch}" if batch > BATCH_SIZE else ""
         say(f"epochs: {enough} in place of {epochs}, since {few} (--num_train_epochs)")
         args.num_train_epochs = enough
+    if args.optim.startswith("schedule_free"):  # these count the steps themselves, and take no share of them
+        if "warmup_steps" in given_flags(rest) and 0 < args.warmup_steps < 1:
+            raise InputError(f"--warmup_steps {args.warmup_steps:g}: {args.optim.value} needs a number of steps")
+        args.warmup_steps = args.warmup_steps if "warmup_steps" in given_flags(rest) else 0
+    check_schedule(args)
     if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):  # left alone, they take a higher F1 for worse
         mode = {"mode": "max" if args.greater_is_better else "min"}
         args.lr_scheduler_kwargs = mode | (args.lr_scheduler_kwargs or {})
@@ -242,6 +251,15 @@ def check_training(args, lora, patience):
         )
     if not 0 <= args.label_smoothing_factor <= 1:
         raise InputError(f"--label_smoothing_factor {args.label_smoothing_factor:g}: give a share between 0 and 1")
+    if args.save_strategy == "best" and args.eval_strategy == "no":
+        raise InputError(
+            "--save_strategy best: without evaluations there is no best; give --eval_strategy epoch, or steps"
+        )
+    steps = args.max_steps if args.max_steps > 0 else math.inf
+    end = {"epoch": args.num_train_epochs if args.max_steps < 0 else math.inf, "steps": steps}.get(args.eval_strategy)
+    if end is not None and (args.eval_delay or 0) > end:
+        what = f"--eval_delay {args.eval_delay:g}: counts {args.eval_strategy.value.removesuffix('s')}s"
+        raise InputError(f"{what}, of which there are {end:g}, so nothing would be evaluated")
     by_steps = args.eval_strategy == args.save_strategy == "steps"
     if args.load_best_model_at_end and by_steps and args.eval_steps != args.save_steps:
         both = f"--eval_steps {args.eval_steps:g}, --save_steps {args.save_steps:g}"
@@ -251,6 +269,12 @@ def check_training(args, lora, patience):
     if args.torch_compile and args.torch_compile_backend.lower() not in backends:
         given = f"--torch_compile_backend {args.torch_compile_backend}"
         raise InputError(f"{given}: give one of {', '.join(backends)}")
+    if args.torch_compile_mode:
+        from torch._inductor import list_mode_options
+
+        if args.torch_compile_mode not in list_mode_options():
+            given = f"--torch_compile_mode {args.torch_compile_mode}"
+            raise InputError(f"{given}: give one of {', '.join(list_mode_options())}")
     if patience is not None and args.eval_strategy == "no":
         raise InputError(f"--patience {patience}: counts evaluations; give --eval_strategy epoch, or steps")
     if patience is not None and not args.load_best_model_at_end:
@@ -263,13 +287,19 @@ def check_optimizer(args):
     from transformers import Trainer, get_scheduler
     from transformers.utils import is_liger_kernel_available
 
+    wrong = [part for part in (args.optim_args or "").split(",") if part.count("=") != 1]
+    if args.optim_args and wrong:
+        raise InputError(f"--optim_args {args.optim_args}: {wrong[0]!r} is not name=value")
+    if args.optim_args and (args.optim.startswith("adamw_torch") or args.optim == "adafactor"):
+        raise InputError(
+            f"--optim_args {args.optim_args}: {args.optim.value} takes none; it has --adam_beta1 and others"
+        )
     try:
-        with contextlib.suppress(AttributeError):  # GaLore and Apollo ask the model
-            if not args.optim.endswith("lomo"):  # these too
-                make, its = Trainer.get_optimizer_cls_and_kwargs(args)
-                make([torch.zeros(1, requires_grad=True)], **its)
+        make, its = Trainer.get_optimizer_cls_and_kwargs(args)
+        make([torch.zeros(1, requires_grad=True)], **its)
     except (ValueError, TypeError, ImportError) as error:
-        raise InputError(f"--optim {args.optim.value}: {' '.join(str(error).split())}") from None
+        if "need to pass a" not in str(error):  # GaLore, Apollo and LOMO ask the model, if they are installed
+            raise InputError(f"--optim {args.optim.value}: {' '.join(str(error).split())}") from None
     try:
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=args.learning_rate)
         get_scheduler(args.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=args.lr_scheduler_kwargs)
@@ -279,6 +309,15 @@ def check_optimizer(args):
         ) from None
     if args.use_liger_kernel and not is_liger_kernel_available():
         raise InputError("--use_liger_kernel: liger-kernel is not installed")
+
+
+def check_schedule(args):
+    """Refuse `--lr_scheduler_kwargs` that are not JSON, and those of a schedule that takes none."""
+    given = args.lr_scheduler_kwargs
+    if given and not isinstance(given, dict):
+        raise InputError(f"--lr_scheduler_kwargs {given}: write JSON, such as '{{\"patience\": 2}}'")
+    if given and args.lr_scheduler_type in ("constant", "constant_with_warmup"):
+        raise InputError(f"--lr_scheduler_kwargs: {args.lr_scheduler_type.value} takes none; leave them out")
 
 
 def given_flags(rest):
@@ -323,6 +362,19 @@ def parse_training_arguments(rest, **defaults):
         raise InputError("--fsdp: one process has nothing to shard; start with accelerate launch (configs/fsdp.yaml)")
     if args.mixed_precision == "fp16" and args.device.type == "cpu":
         raise InputError("--fp16: a CPU has no fp16 to train in; leave it out, or give --bf16 true")
+    for kind in ("eval", "save", "logging"):
+        strategy = getattr(args, f"{kind}_strategy")
+        if f"{kind}_steps" in given and strategy != "steps":
+            now = f"--{kind}_strategy is {strategy.value}"
+            raise InputError(f"--{kind}_steps: counts for nothing where {now}; give --{kind}_strategy steps too")
+    dealing = {name: getattr(args.accelerator_config, name) for name in DEALING}
+    if dealing != DEALING or "num_steps" in (args.accelerator_config.gradient_accumulation_kwargs or {}):
+        names = "split_batches, dispatch_batches, even_batches, use_seedable_sampler, num_steps"
+        raise InputError(f"--accelerator_config: batches are dealt out by the recipe; leave out {names}")
+    methods = multiprocessing.get_all_start_methods()
+    if args.dataloader_multiprocessing_context not in (None, *methods):
+        given = f"--dataloader_multiprocessing_context {args.dataloader_multiprocessing_context}"
+        raise InputError(f"{given}: give one of {', '.join(methods)}")
     if args.dataloader_num_workers == 0 and (
         args.dataloader_persistent_workers or args.dataloader_multiprocessing_context
     ):

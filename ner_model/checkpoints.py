@@ -215,6 +215,10 @@ class VerifiedCheckpoints:
             "--gradient_accumulation_steps": args.gradient_accumulation_steps,
             "--learning_rate": args.learning_rate,  # another would be ignored: the optimizer keeps its own
             "--weight_decay": args.weight_decay,
+            "--lr_scheduler_type": args.lr_scheduler_type.value,
+            "--lr_scheduler_kwargs": args.lr_scheduler_kwargs or None,
+            "--warmup_steps": args.warmup_steps,
+            "--optim_args": args.optim_args,
             "--label_smoothing_factor": args.label_smoothing_factor,
             "--class_weights": "none" if getattr(self.compute_loss_func, "weights", None) is None else "balanced",
             "weights that learn": sum(p.numel() for p in self.model.parameters() if p.requires_grad),

@@ -27,7 +27,8 @@ def keep(shape, p):
 
 
 def pack(mask):
-    """A mask of `keep` in an eighth of a byte an element: int16 (elements / 16,), element k of each sixteenth together."""
+    """A mask of `keep` in an eighth of a byte an element: int16 (elements / 16,), those of equal place in a sixteenth
+    of the mask together."""
     sixteenths = mask.view(16, -1)
     packed = sixteenths[0].clone()
     for bit in range(1, 16):

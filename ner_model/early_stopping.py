@@ -23,6 +23,6 @@ class EarlyStopping(EarlyStoppingCallback):
             else:
                 best = f"best {args.metric_for_best_model} {state.best_metric:.4f}"
             tqdm.write(
-                f"early stopping after epoch {state.epoch:.2f} of {args.num_train_epochs:g}: {best}, --patience"
+                f"early stopping after epoch {state.epoch:.2f} of {state.num_train_epochs:g}: {best}, --patience"
                 f" {self.early_stopping_patience}"
             )

@@ -159,7 +159,8 @@ class Interruptible:
             import torch
 
             if not hasattr(self, "_agreement"):  # on the CPU, whatever the gradients use: no waiting for a device
-                self._agreement = torch.distributed.new_group(backend="gloo")
+                timeout = self.args.ddp_timeout_delta
+                self._agreement = torch.distributed.new_group(backend="gloo", timeout=timeout)
             number = torch.tensor(signals.number or 0)
             torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX, group=self._agreement)
             if agreed := int(number):

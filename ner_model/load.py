@@ -64,7 +64,12 @@ def _refuse_code(name, files, config, fix):
     """
     for file, content in (("config.json", config), ("tokenizer_config.json", None)):
         if file in files and "auto_map" in (content or _read_json(name, file)):
-            raise InputError(f"--model {name}: its {file} asks to run code of its own (auto_map); {fix}")
+            from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+            kind = config.get("model_type")
+            known = f", or a copy without auto_map, since transformers has {kind} itself"
+            known *= kind in CONFIG_MAPPING_NAMES and fix == TRUST
+            raise InputError(f"--model {name}: its {file} asks to run code of its own (auto_map); {fix}{known}")
     safe = [file for file in ("model.safetensors", "model.safetensors.index.json") if file in files]
     weights = [config["transformers_weights"]] if config.get("transformers_weights") else []
     if safe == ["model.safetensors.index.json"]:
@@ -200,6 +205,11 @@ def load_tokenizer(name, train_words, trust_remote_code=False, say=print):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             name, add_prefix_space=True, trust_remote_code=trust_remote_code
         )
+        if _lowers_by_mistake(tokenizer):
+            say(f"--model {name}: its vocabulary has capitals, though its files do not say so: taken as cased")
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                name, add_prefix_space=True, trust_remote_code=trust_remote_code, do_lower_case=False
+            )
     except Exception as error:  # the libraries raise a dozen types here, bare Exception among them
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--model {name}: its tokenizer cannot be loaded ({type(error).__name__}: {reason})") from None
@@ -214,26 +224,49 @@ def load_tokenizer(name, train_words, trust_remote_code=False, say=print):
         if tokenizer.eos_token_id is None:
             raise InputError(f"--model {name}: its tokenizer has no token to pad with; set pad_token and save it again")
         tokenizer.pad_token = tokenizer.eos_token
-    _read_words_as_running_text(tokenizer)
-    one_by_one, running = (
-        tokenizer(words, is_split_into_words=isinstance(words, list)) for words in (["a", "a"], "a a")
-    )
-    if one_by_one["input_ids"] != running["input_ids"]:
+    if not read_words_as_running_text(tokenizer.backend_tokenizer):
         say(f"--model {name}: its tokenizer takes a word given by itself for the end of a longer one, unlike in a text")
     return tokenizer
 
 
-def _read_words_as_running_text(tokenizer):
-    """Byte-level BPE: make a word that stands alone the same as one after a space.
+def _lowers_by_mistake(tokenizer):
+    """Whether a tokenizer makes letters small that its vocabulary has: transformers' default for a BERT whose files do
+    not say (of a cased one with a `vocab.txt` alone, such as older BioBERTs)."""
+    if not getattr(tokenizer, "do_lower_case", False):
+        return False
+    words = [word for word in tokenizer.get_vocab() if not re.fullmatch(r"\[.*\]|<.*>", word)]
+    return sum(word != word.lower() for word in words) > len(words) / 100
 
-    `add_prefix_space=True` does this for RoBERTa; a tokenizer that is only a `tokenizer.json` (ModernBERT) ignores it.
+
+def read_words_as_running_text(tokenizer):
+    """Byte-level BPE and its kin: make a word that stands alone the same as one after a space.
+
+    `add_prefix_space=True` does this for RoBERTa; a tokenizer that is only a `tokenizer.json` (ModernBERT) ignores it,
+    and those that make spaces part of subwords by other means (Gemma, Llama 3) do not know it.
+
+    Args:
+        tokenizer: `tokenizers.Tokenizer`, changed in place.
+
+    Returns:
+        Whether words given one by one are read as in a text now.
     """
+    from tokenizers.normalizers import Prepend, Sequence
     from tokenizers.pre_tokenizers import ByteLevel
 
-    pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
+    def same():
+        return tokenizer.encode(["a", "a"], is_pretokenized=True).ids == tokenizer.encode("a a").ids
+
+    pre_tokenizer = tokenizer.pre_tokenizer
     if isinstance(pre_tokenizer, ByteLevel) and not pre_tokenizer.add_prefix_space:
         pre_tokenizer.add_prefix_space = True
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizer
+        tokenizer.pre_tokenizer = pre_tokenizer
+    if same():
+        return True
+    before = tokenizer.normalizer
+    tokenizer.normalizer = Prepend(" ") if before is None else Sequence([Prepend(" "), before])
+    if not same():
+        tokenizer.normalizer = before
+    return same()
 
 
 def learn_wordpiece(words, vocab_size=8000, min_frequency=2, say=print):

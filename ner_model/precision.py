@@ -39,6 +39,8 @@ def choose_precision(asked, refused, use_cpu=False):
     capabilities = torch.cpu.get_capabilities()
     if capabilities.get("amx_bf16"):
         return True, "bf16, this CPU has amx_bf16"
+    if capabilities.get("bf16") or capabilities.get("sve_bf16"):  # ARM
+        return False, "fp32, bf16 was not measured on this CPU (--bf16 true turns it on)"
     if not capabilities.get("avx512_bf16"):
         return False, "fp32, this machine has no bf16 arithmetic"
     if capabilities.get("avx512_fp16") and str(capabilities.get("cpu_name")).startswith("Intel"):

@@ -38,10 +38,14 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
     "perplexity is measured once, at the end": (
         *("eval_strategy", "eval_steps", "eval_on_start", "eval_delay", "do_eval", "do_predict"),
     ),
+    "the held-out loss is the mean over masked subwords": (
+        *("prediction_loss_only", "batch_eval_metrics", "include_for_metrics", "eval_accumulation_steps"),
+        *("eval_do_concat_batches", "eval_use_gather_object"),
+    ),
     "the newest checkpoint is the result": ("load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
     "--seed decides the order of rows and the masks": ("data_seed",),
     "the loss is the cross-entropy of masked subwords": ("label_smoothing_factor",),
-    "rows are packed, all of one length": ("train_sampling_strategy",),
+    "rows are packed, all of one length": ("train_sampling_strategy", "length_column_name"),
     "every row is trained on": ("dataloader_drop_last",),
     "weights are not sharded": ("fsdp", "fsdp_config"),
     "the program always trains": ("do_train",),
@@ -53,7 +57,7 @@ REASONS = {  # flags of `TrainingArguments` that cannot be chosen here, by the r
 AS_IN_THE_RECIPE = (
     *("remove_unused_columns", "label_names", "ignore_data_skip", "average_tokens_across_devices"),
     *("logging_nan_inf_filter", "enable_jit_checkpoint", "auto_find_batch_size", "save_only_model"),
-    *("bf16_full_eval", "fp16_full_eval", "save_on_each_node"),
+    *("bf16_full_eval", "fp16_full_eval", "save_on_each_node", "dataloader_in_order"),
 )
 OWNED = {name: reason for reason, names in REASONS.items() for name in names}
 OWNED |= {name: RECIPE_OWNED[name] for name in AS_IN_THE_RECIPE}
@@ -128,6 +132,7 @@ def parse(argv):
         raise InputError(f"--{idle[0]}: is for --model {SCRATCH}, {flags.model} has its own; leave it out")
     if flags.output_dir is None:
         raise InputError("--output_dir: give a directory for the checkpoints and the encoder")
+    flags.output_dir = os.path.expanduser(flags.output_dir)  # as TrainingArguments does
     steps = any(word.split("=")[0] in ("--max_steps", "--max-steps") for word in rest)
     if (flags.minutes is None) != steps:
         raise InputError("--minutes: give the time to train for, or --max_steps, one of them")

@@ -214,8 +214,8 @@ class EpochRows(ProgressCallback):
 def training_facts(trainer):
     """How a finished training went: a dict for metrics.json, memory left out.
 
-    `epochs` is what was asked for, `epochs_trained` what it came to. `seconds` and `train_loss` are of this process's
-    steps alone, those after `resumed_at` where it was resumed.
+    `epochs` is what was asked for, None where `max_steps` was; `epochs_trained` what it came to. `seconds` and
+    `train_loss` are of this process's steps alone, those after `resumed_at` where it was resumed.
     """
     args, state = trainer.args, trainer.state
     epoch = state.epoch or 0
@@ -224,7 +224,7 @@ def training_facts(trainer):
     best = [e["epoch"] for e in state.log_history if figure in e and e[figure] == state.best_metric]
     best = best if args.load_best_model_at_end else []
     return {
-        "epochs": args.num_train_epochs,
+        "epochs": None if args.max_steps > 0 else args.num_train_epochs,
         "epochs_trained": int(epoch) if epoch == int(epoch) else round(epoch, 2),
         "steps": state.global_step,
         "resumed_at": trainer.begun_at or None,

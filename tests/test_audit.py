@@ -180,6 +180,7 @@ def test_a_likely_typo_is_named_beside_what_is_meant(write, capsys):
         ({"PER": 900, "PERS": 45, "PE": 1, "P": 1}, {"PERS": "PER"}),
         ({"PER": 900, "PERS": 46}, {}),
         ({"per": 10, "PER": 9, "Per": 9}, {"PER": "per", "Per": "per"}),
+        ({"gpe": 1, "gpE": 1}, {}),
         ({"location": 100, "loction": 1, "lcoation": 1, "locatoin": 1, "lokation": 1, "locate": 1},
          {"loction": "location", "lcoation": "location", "locatoin": "location", "lokation": "location"}),
         ({"type1": 900, "type2": 1, "A4": 1, "A": 900}, {}),

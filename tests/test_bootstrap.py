@@ -48,12 +48,24 @@ def test_intervals_are_those_of_scoring_the_drawn_sentences():
     def ends(values):
         return pytest.approx(np.percentile(values, [2.5, 97.5]).tolist()) if len(set(values)) > 1 else None
 
-    for key in ("precision", "recall", "f1", "macro_f1"):
+    for key in ("precision", "recall", "f1"):
         assert result[key] == ends([score[key] for score in scores])
+    whole = span_scores(*shared_ids(gold, predicted))["per_type"]
+    macro = [sum(score["per_type"].get(name, whole[name])["f1"] for name in whole) / len(whole) for score in scores]
+    assert result["macro_f1"] == ends(macro)
     assert list(result["per_type"]) == names
     for name in names:
-        values = [score["per_type"].get(name, {"f1": 0.0})["f1"] for score in scores]
+        values = [score["per_type"][name]["f1"] for score in scores if name in score["per_type"]]
         assert result["per_type"][name] == ends(values)
+
+
+def test_rare_types_that_are_never_found_do_not_lift_the_interval_of_macro_f1():
+    """One type is always right, nine stand once each and are missed: macro F1 is 0.1 whatever is drawn."""
+    counts = np.zeros((30, 3, 10), int)
+    counts[:20, :, 0] = 1
+    counts[np.arange(20, 29), 1, np.arange(1, 10)] = 1
+    result = intervals(counts, resamples=200, types=[f"t{k}" for k in range(10)])
+    assert result["macro_f1"] is None and set(result["per_type"].values()) == {None}
 
 
 def test_chunks_do_not_change_the_sums(monkeypatch):

@@ -8,7 +8,7 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from ner_data import InputError
-from ner_eval.compare import compare_runs, main, p_value
+from ner_eval.compare import compare_runs, main, p_value, text
 
 WORDS = ["Angela", "Merkel", "visited", "Paris"]
 GOLD = ["B-per", "I-per", "O", "B-geo"]
@@ -86,6 +86,25 @@ def test_p_values_with_known_answers():
     assert p_value(np.array([-1.0] * 99)) == 0.02
     assert p_value(np.array([1.0] * 94 + [-1.0] * 5)) == 0.12
     assert p_value(np.zeros(99)) == 1.0
+
+
+@pytest.mark.parametrize("sentences", [1, 5])
+def test_the_same_difference_everywhere_has_neither_interval_nor_p(sentences, tmp_path):
+    a = write_run(tmp_path / "a", [GOLD] * sentences)
+    result = compare_runs([a], [write_run(tmp_path / "b", [["O"] * 4] * sentences)])
+    assert (result["difference"], result["interval"], result["p"], result["differing"]) == (1.0, None, None, sentences)
+    last, warning = text(result).splitlines()[-2:]
+    assert last == "A - B +1.0000; no interval and no p, since every resample has the same difference"
+    assert warning.startswith(f"the runs differ in {sentences} sentence") and "too few" in warning
+
+
+def test_few_sentences_that_differ_are_remarked_upon(tmp_path):
+    a = write_run(tmp_path / "a", [GOLD] * 20)
+    for number in (5, 6):
+        b = write_run(tmp_path / str(number), [["O"] * 4] * number + [GOLD] * (20 - number))
+        result = compare_runs([a], [b])
+        assert result["differing"] == number and result["p"] < 0.05
+        assert ("the runs differ in 5 sentences only: too few" in text(result)) == (number == 5)
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,8 @@ def test_comments_and_documents_are_skipped_and_words_like_them_are_not(write, s
     comments = {" ": 4, "\t": 5}[separator]  # "# B-per" with a space is a word and its tag where spaces separate
     first = sentence(5, "#/B-per #nlp/O #/O Ada/B-per") if separator == " " else sentence(6, "#nlp/O #/O Ada/B-per")
     assert rows == [first, sentence(10, "-DOCSTART-x/O")]
-    assert said == [f"{path}: 2 -DOCSTART- lines skipped", f"{path}: {comments} comment lines skipped"]
+    comments = f"{path}: {comments} comment lines skipped, the first is '# id 1', line 3"
+    assert said == [f"{path}: 2 -DOCSTART- lines skipped", comments]
 
 
 def test_a_lone_number_sign_may_be_the_only_word(write):
@@ -252,7 +253,7 @@ def test_a_number_sign_is_a_word_whatever_its_tag(write):
 def test_a_number_sign_is_a_word_where_its_tag_is_one_of_the_others(write):
     rows, said = read(path := write("a.conll", "It O\ncost O\n# MONEY\n5 MONEY\n# comment\n# a comment\n"))
     assert rows == [sentence(1, "It/O cost/O #/B-MONEY 5/I-MONEY")]
-    assert said[0] == f"{path}: 2 comment lines skipped"
+    assert said[0] == f"{path}: 2 comment lines skipped, the first is '# comment', line 5"
 
 
 def test_conll_without_words_is_refused(write):
@@ -273,7 +274,17 @@ UNIVERSAL = "# text = Ada sings\n1\tAda\tB-per\t-\tx\n2\tsings\tO\t-\tx\n\n# a\t
 def test_columns_of_conll_by_number(write, word, tag):
     rows, said = read(path := write("a.iob2", UNIVERSAL), word_column=word, tag_column=tag)
     assert rows == [sentence(2, "Ada/B-per sings/O"), sentence(6, "Bob/B-per")]
-    assert said == [f"{path}: 2 comment lines skipped"]
+    assert said == [f"{path}: 2 comment lines skipped, the first is '# text = Ada sings', line 1"]
+
+
+def test_of_conllu_several_words_together_and_words_that_are_not_there_are_skipped(write):
+    lines = ["1-2 vámonos _", "1 vamos O", "2 nos O", "3 a O", "3.1 ver _", "4 Roma B-geo", "", "1 sí O"]
+    text = "\n".join(lines).replace(" ", "\t")
+    rows, said = read(path := write("a.conllu", text), format="conll", word_column="2", tag_column="3")
+    assert rows == [sentence(2, "vamos/O nos/O a/O Roma/B-geo"), sentence(8, "sí/O")]
+    what = "lines of several words together, or of a word that is not there,"
+    assert said[0] == f"{path}: 2 {what} skipped, the first is '1-2\\tvámonos\\t_', line 1"
+    assert len(read(write("a.conll", text.replace("_", "O")), word_column="2", tag_column="3")[0][0]["tokens"]) == 6
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,62 @@ def test_other_schemes_become_bio(tmp_path, gold, predicted):
     assert tagged.gold.to_pylist() == tagged.predicted.to_pylist() == ["B-per", "B-geo", "I-geo", "O"]
 
 
+@pytest.mark.parametrize("gold", [["S-geo", "B-geo", "E-geo", "S-per"], ["B-geo", "B-geo", "I-geo", "B-per"]])
+def test_illegal_predictions_count_the_same_whatever_the_scheme_of_the_gold_tags(tmp_path, gold):
+    files = [
+        write(tmp_path / f"{name}.conll", *(f"{word}/{tag}" for word, tag in zip("abcd", tags, strict=True)))
+        for name, tags in (("gold", gold), ("pred", ["I-geo", "I-geo", "I-geo", "B-per"]))
+    ]
+    assert read_tagged(*files, say=quiet).predicted.to_pylist() == ["I-geo", "I-geo", "I-geo", "B-per"]
+    assert score_files(*files, say=quiet)["recall"] == 1 / 3
+
+
+def test_what_is_out_of_place_in_converted_predictions_is_said(tmp_path):
+    gold = write(tmp_path / "gold.conll", "a/S-geo", "b/B-geo", "c/E-geo")
+    said = []
+    read_tagged(gold, pred := write(tmp_path / "pred.conll", "a/S-geo", "b/I-geo", "c/E-geo"), say=said.append)
+    assert said[1] == f"{pred}: predicted tags converted from BIOES to BIO"
+    assert said[2].startswith(f"{pred}:2: 1 tag out of place in BIOES (line 2 'I-geo'), read as conlleval")
+
+
+def test_predictions_without_any_beginning_are_remarked_upon(tmp_path):
+    gold = write(tmp_path / "gold.conll", "a/B-geo", "b/O")
+    said = []
+    read_tagged(gold, pred := write(tmp_path / "pred.conll", "a/I-geo", "b/O"), say=said.append)
+    assert said[-1] == f"{pred}: no B- in the predicted tags, so strict scores count none of them; --lenient does"
+
+
+def test_columns_of_conll_are_numbers_and_those_of_a_csv_names(tmp_path):
+    three = write(tmp_path / "three.conll", "Rome/B-geo/X", "is/O/X")
+    gold = write(tmp_path / "gold.conll", "Rome/B-geo", "is/O")
+    (tmp_path / "gold.csv").write_text("Word,Label\nRome,B-geo\nis,O\n")
+    by_number, by_name = Columns(tag="2"), Columns(tag="Label")
+    assert read_tagged(gold, three, by_number, say=quiet).predicted.to_pylist() == ["B-geo", "O"]
+    assert read_tagged(str(tmp_path / "gold.csv"), gold, by_name, say=quiet).predicted.to_pylist() == ["B-geo", "O"]
+    with pytest.raises(InputError, match="^--tag_column Label: not a number, CoNLL columns have numbers"):
+        read_tagged(gold, three, by_name, say=quiet)
+
+
+def test_the_scheme_of_the_gold_tags_can_be_given(tmp_path):
+    gold = write(tmp_path / "gold.conll", "a/geo", "b/per")
+    assert read_tagged(gold, gold, tag_scheme="unprefixed", say=quiet).gold.to_pylist() == ["B-geo", "B-per"]
+
+
+def test_predictions_need_no_gold_tags(tmp_path):
+    gold = write(tmp_path / "gold.conll", "New/B-geo", "York/I-geo")
+    (tmp_path / "p.jsonl").write_text('{"tokens": ["New", "York"], "predicted": ["B-geo", "O"]}\n')
+    assert read_tagged(gold, str(tmp_path / "p.jsonl"), say=quiet).predicted.to_pylist() == ["B-geo", "O"]
+
+
+def test_confidence_of_some_words_is_no_calibration(tmp_path):
+    record = {"tokens": ["a"], "tags": ["O"], "predicted": ["O"]}
+    lines = [json.dumps(record), json.dumps(record | {"confidence": [0.5]})]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines) + "\n")
+    said = []
+    assert read_tagged(path := str(tmp_path / "p.jsonl"), say=said.append).probabilities is None
+    assert said[-1] == f"{path}: `confidence` of 1 of 2 words, so there is no calibration"
+
+
 def test_predictions_of_nothing_and_gold_of_nothing(tmp_path):
     outside = write(tmp_path / "o.conll", "Paris/O")
     inside = write(tmp_path / "b.conll", "Paris/B-geo")
@@ -111,6 +167,9 @@ def test_a_word_predicted_does_not_make_a_run_file(tmp_path):
         ({"predicted": "O O"}, "`predicted` is not a list of 2 values"),
         ({"predicted": [1, 2]}, "`predicted` is not a list of 2 values"),
         ({"confidence": [0.5]}, "`confidence` is not a list of 2 values"),
+        ({"confidence": [0.5, -0.2]}, "jsonl:2: `confidence` -0.2: no probability, write numbers from 0 to 1"),
+        ({"confidence": [99, 0.5]}, "jsonl:2: `confidence` 99: no probability"),
+        ({"confidence": [float("nan"), 0.5]}, "jsonl:2: `confidence` nan: no probability"),
         ({"predicted": ["b-geo", "O"]}, r"jsonl:2: the tag is neither O nor .*'b-geo'"),
     ],
 )

@@ -3,13 +3,21 @@
 import time
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_data import InputError
-from ner_data.split import number_sequences, reuse_split, sentence_groups, split_sentences, write_split
+from ner_data.split import (
+    kept_together,
+    number_sequences,
+    reuse_split,
+    sentence_groups,
+    split_sentences,
+    write_split,
+)
 
 
 def table_of(sentences, tags=None, groups=None):
@@ -56,6 +64,15 @@ def test_a_group_too_large_for_the_part_stays_in_the_rest():
         assert len(part) == 10 and ["same"] not in part["tokens"].to_pylist()
 
 
+def test_where_all_documents_are_large_one_is_taken_that_comes_nearer_to_the_share():
+    sizes = [100] * 9 + [1, 1]
+    groups = [f"d{k}" for k, size in enumerate(sizes) for _ in range(size)]
+    table = table_of([[f"w{k}"] for k in range(902)], groups=groups)
+    assert len(split_sentences(table, 0.1, seed=0)[1]) == 102  # 90 are due: two of one sentence, and one of a hundred
+    large = table_of([[f"w{k}"] for k in range(900)], groups=[f"d{k // 300}" for k in range(900)])
+    assert len(split_sentences(large, 0.1, seed=0)[1]) == 0  # 300 are further from 90 than none
+
+
 @pytest.mark.parametrize(("fraction", "size"), [(0, 0), (0.04, 0), (0.05, 1), (0.5, 5), (0.99, 10)])
 def test_a_fraction_is_rounded_to_whole_sentences(fraction, size):
     assert len(split_sentences(table_of([[str(n)] for n in range(10)]), fraction, 0)[1]) == size
@@ -74,7 +91,7 @@ def test_no_sentence_leaks_none_is_lost_and_the_order_stays(sentences, fraction,
     rows = [side["row"].to_pylist() for side in (rest, part)]
     assert sorted(rows[0] + rows[1]) == list(range(len(sentences)))
     assert rows[0] == sorted(rows[0]) and rows[1] == sorted(rows[1])
-    assert len(part) <= int(fraction * len(sentences) + 0.5)
+    assert len(part) < max(1, 2 * int(fraction * len(sentences) + 0.5))  # one group too large, where all are large
     assert all(sentences[row] == tokens for row, tokens in zip(rows[1], part["tokens"].to_pylist(), strict=True))
 
 
@@ -169,6 +186,13 @@ def test_a_split_of_other_sentences_is_refused(tmp_path, change, message):
     assert str(error.value).startswith(message.format(path=path)) and "\n" not in str(error.value)
 
 
+def test_a_file_beside_the_split_that_it_is_recorded_for_is_named(tmp_path):
+    table, tables, path = written(tmp_path)
+    message = f"--validation_file: 8 sentences of my.csv are in validation as {path} says, leave this flag or"
+    with pytest.raises(InputError, match=f"^{message}"):
+        reuse_split(table, path, ["train", "test"], "my.csv")
+
+
 @pytest.mark.parametrize(
     "line", ["[]", "{", '{"row": 1}', '{"row": 1, "split": "dev", "words": "a"}', '{"row": [], "split": "test"}', "7"]
 )
@@ -194,7 +218,10 @@ def test_no_share_is_exceeded_but_to_fill_up_and_no_document_is_parted(sentences
     words = [[word] * len(own) for (word, _, _), own in zip(sentences, tags, strict=True)]
     table = table_of(words, tags, [document for _, _, document in sentences])
     rest, part = split_sentences(table, fraction, seed)
-    assert len(part) <= int(fraction * len(sentences) + 0.5)
+    share = int(fraction * len(sentences) + 0.5)
+    if len(part) > share:  # without its largest group it was not half of it
+        sizes = np.bincount(kept_together(part))
+        assert len(part) - share < share - (len(part) - sizes.max()) and 2 * (len(part) - sizes.max()) < share
     for column in ("group", "tokens"):
         values = [set(map(str, side[column].to_pylist())) for side in (rest, part)]
         assert not values[0] & values[1]

@@ -9,7 +9,8 @@ r"""CoNLL columns: one word per line, two or more columns by tab or by spaces, n
 The word is in the first column and the tag in the last, unless the columns are given by number. Where the first
 word's line holds a tab, every line is split at tabs and the cells stay as they are; otherwise lines are split at runs
 of spaces. A line of nothing but spaces and tabs is blank. `-DOCSTART-` lines and comments (`# text`, unless that is a
-word and its tag: in columns by tab whatever the tag, else `O`, a prefixed one or one of other lines) are skipped.
+word and its tag: in columns by tab whatever the tag, else `O`, a prefixed one or one of other lines) are skipped. So
+are, in a `.conllu`, the lines of several words together (1-2) and of words that are not there (5.1).
 """
 
 import re
@@ -56,7 +57,10 @@ def _find_words(path, lines, tag_column, say):
     is_blank = _mask(pc.equal(pc.utf8_trim(lines, " \t"), ""))
     is_document = _mask(pc.match_substring_regex(lines, r"^-DOCSTART-([ \t]|$)"))
     is_comment = _mask(pc.match_substring_regex(lines, r"^#([ \t]|$)")) & ~is_blank
-    is_other = ~is_blank & ~is_document & ~is_comment
+    is_range = np.zeros(len(lines), bool)
+    if str(path).lower().removesuffix(".gz").endswith(".conllu"):
+        is_range = _mask(pc.match_substring_regex(lines, r"^[0-9]+[-.][0-9]+\t"))
+    is_other = ~is_blank & ~is_document & ~is_comment & ~is_range
     first = np.flatnonzero(is_other)
     first = first if len(first) else np.flatnonzero(is_comment)  # a lone # may be the only word
     sample = lines[first[0]].as_py() if len(first) else ""
@@ -74,10 +78,14 @@ def _find_words(path, lines, tag_column, say):
             tags = {row[tag_index] for row in rows if len(row) == columns}
         is_word = is_word or tag == "O" or (cells[0] == "#" and tag in tags) or PREFIXED.fullmatch(tag)
         is_comment[line] = not is_word
-    for kind, count in (("-DOCSTART- line", is_document.sum()), ("comment line", is_comment.sum())):
-        if count:
-            say(f"{path}: {counted(count, kind)} skipped")
-    return np.flatnonzero(~is_blank & ~is_document & ~is_comment), np.cumsum(is_blank | is_document), separator
+    ranges = "line of several words together, or of a word that is not there,"
+    for kind, which in (("-DOCSTART- line", is_document), ("comment line", is_comment), (ranges, is_range)):
+        if which.any():
+            first = int(np.flatnonzero(which)[0])
+            example = "" if which is is_document else f", the first is {shown(lines[first].as_py())}, line {first + 1}"
+            say(f"{path}: {counted(which.sum(), kind, kind.replace('line', 'lines', 1))} skipped{example}")
+    is_skipped = is_blank | is_document | is_comment | is_range
+    return np.flatnonzero(~is_skipped), np.cumsum(is_blank | is_document), separator
 
 
 def _cells(path, rows, lines, separator):

@@ -55,14 +55,20 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
     Raises InputError, with the line, for what is not JSON or has none of the layouts, for a line without its group,
     and for a span that does not lie on words, unless `repair`: then it is adjusted or dropped, and counted.
     """
-    faults, skipped = [], []
-    sentences = _sentences(path, read_text(path, say), repair, group_column, faults, skipped)
+    faults, skipped, types = [], [], {}
+    sentences = _sentences(path, read_text(path, say), repair, group_column, faults, skipped, types)
     parts = []
     while some := list(islice(sentences, AT_ONCE)):
         lengths = np.array([len(sentence.tokens) for sentence in some])
         lines = np.array([sentence.line for sentence in some])
         groups = pa.array([sentence.group for sentence in some], pa.string())
         parts.append((_strings(path, some, 1), _strings(path, some, 2), lengths, np.repeat(lines, lengths), groups))
+    for name, line in types.items():
+        if name[:2] == "I-" and f"B-{name[2:]}" in types:
+            both = f"spans of the types {shown('B-' + name[2:])} and {shown(name)}"
+            raise InputError(
+                f"{path}:{line}: {both}, write one span for each entity, and {shown(name[2:])} as its type"
+            )
     if skipped:
         say(f"{path}:{skipped[0]}: {counted(len(skipped), 'line')} with the answer reject or ignore skipped")
     if faults:
@@ -82,8 +88,8 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
     )
 
 
-def _sentences(path, data, repair, group_column, faults, skipped):
-    """Yield the `Sentence` of each line; collect (line, Fault) and the lines that were skipped."""
+def _sentences(path, data, repair, group_column, faults, skipped, types):
+    """Yield the `Sentence` of each line; collect (line, Fault), the lines that were skipped, the types of spans."""
     names = None
     for line, text in enumerate(io.BytesIO(data), start=1):
         place = f"{path}:{line}"
@@ -97,7 +103,9 @@ def _sentences(path, data, repair, group_column, faults, skipped):
         if record.get("answer") in ("reject", "ignore"):
             skipped.append(line)
         else:
-            tokens, tags, wrong = _read_record(place, record, names)
+            tokens, tags, wrong, spans = _read_record(place, record, names)
+            for *_, name in spans:
+                types.setdefault(name, line)
             if not tokens:
                 raise InputError(f"{place}: no words, {shown(text.decode())}, delete the line")
             if wrong and not repair:
@@ -121,7 +129,7 @@ def _parse(place, text):
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        what = getattr(error, "msg", "nested too deep")
+        what = "nested too deep" if isinstance(error, RecursionError) else getattr(error, "msg", error)
         value = shown(text.decode().strip())
         raise InputError(f"{place}: not JSON ({what}), {value}, {ONE_PER_LINE}") from None
     if not isinstance(record, dict):
@@ -130,7 +138,7 @@ def _parse(place, text):
 
 
 def _read_record(place, record, names):
-    """A line's object -> (tokens, tags, faults)."""
+    """A line's object -> (tokens, tags, faults, spans)."""
     tags_key = _first_key(record, TAGS)
     tokens_key = _first_key(record, TOKENS)
     spans_key = _spans_key(place, record)
@@ -144,22 +152,22 @@ def _read_record(place, record, names):
         tokens, tags, faults = _read_tags(place, record, tokens_key, tags_key, names)
         if has_text:
             _check_agreement(place, record, tokens, tags, tags_key, spans_key)
-        return tokens, tags, faults
+        return tokens, tags, faults, []
     if has_text and has_words and record[spans_key] and record["ner"]:
         raise InputError(f"{place}: spans both in `{spans_key}` and in `ner`, leave one of them out")
     if has_text and not (has_words and record["ner"]):
         text = record["text"]
         if not isinstance(text, str):
             raise InputError(f"{place}: `text` is not a string, {shown(text)}, write the text of the sentence")
-        words = words_in(text)
-        tags, faults = lay_spans(words, len(text), _spans(place, record[spans_key]))
-        return [text[start:end] for start, end in words], tags, faults
+        words, spans = words_in(text), _spans(place, record[spans_key])
+        tags, faults = lay_spans(words, len(text), spans)
+        return [text[start:end] for start, end in words], tags, faults, spans
     if has_words:
         tokens = _strings_in(place, record, "tokenized_text")
         spans = [(first, last + 1, name) for first, last, name in _spans(place, record["ner"])]
         tags, faults = lay_spans([(word, word + 1) for word in range(len(tokens))], len(tokens), spans)
         as_given = [fault._replace(span=(fault.span[0], fault.span[1] - 1, fault.span[2])) for fault in faults]
-        return tokens, tags, as_given
+        return tokens, tags, as_given, spans
     keys = ", ".join(shown(key, 30) for key in list(record)[:8])
     raise InputError(f"{place}: none of the known layouts, the keys are {keys or 'none'}, give {LAYOUTS}")
 

@@ -143,7 +143,8 @@ def words_of_rows(path, tokens, tags, ids, blank, lines, groups=None):
         starts = np.flatnonzero(np.diff(kept, prepend=-2) > 1)
         check_separated(f"{path}:{lines[0]}", len(starts), len(kept), has_header=True)
     else:
-        starts = _starts_by_id(path, _at(ids, kept), lines)
+        starts = _starts_by_id(path, _at(ids, kept), lines, np.diff(kept, prepend=kept[0] - 1) > 1)
+        check_separated(f"{path}:{lines[0]}", len(starts), len(kept), has_ids=True)
     if groups is not None:
         groups = _groups_of_sentences(path, _at(groups, kept), starts, lines)
     return Words(path, _at(tokens, kept), _at(tags, kept), starts, lines, groups)
@@ -172,12 +173,16 @@ def _groups_of_sentences(path, groups, starts, lines):
     return first
 
 
-def _starts_by_id(path, ids, lines):
+def _starts_by_id(path, ids, lines, is_after_blank):
     """The rows at which a sentence starts, when its id stands on its first row only, or on every row."""
     given = ~is_empty(ids)
     if not given[0]:
         fix = "write the id on the first row of each sentence"
         raise InputError(f"{path}:{lines[0]}: the first row has no sentence id, {shown(ids[0].as_py())}, {fix}")
+    stray = np.flatnonzero(is_after_blank & ~given)
+    if len(stray):
+        fix = "write the id on the first row of each sentence, or delete the blank line"
+        raise InputError(f"{path}:{lines[stray[0]]}: no sentence id after a blank line, {fix}")
     codes = ids.dictionary_encode().indices.to_numpy()
     starts = np.flatnonzero(given if not given.all() else np.diff(codes, prepend=-1) != 0)
     again = np.flatnonzero(pd.Series(codes[starts]).duplicated().to_numpy())
