@@ -4,8 +4,10 @@
     python -m benchmarks.bench_scale 100000 1000000   # these
 
 Each corpus (`bench_data.write_corpus`) goes through a process of its own, by the calls of `run_ner.py`: read and split,
-audit, encode, 20 training steps. The model is tiny: its own memory and time do not grow with the corpus, and would hide
-what does. Memory is that of the process above what it holds after the imports, the model included:
+audit, encode, 20 training steps, evaluation of the validation and test splits (a tenth of the words each), and what is
+written at the end: predictions, report, card, the split. The model is tiny: its own memory and time do not grow with
+the corpus, and would hide what does. Memory is that of the process above what it holds after the imports, the model
+included:
 
 - peak: the most that was resident during the step, pages of mapped files included (Linux; elsewhere the most so far).
 - kept: what it holds after the step in memory of its own, not in mapped files; free memory that its allocators hold
@@ -22,6 +24,8 @@ from pathlib import Path
 
 from benchmarks.bench_data import GROWTH, bundled_path, ignore, machine, markdown, peak, write_corpus
 
+ORDER = ("read", "audit", "encode", "train", "evaluate", "results")
+
 STEPS, BATCH_SIZE = 20, 32
 
 
@@ -33,6 +37,8 @@ def measure(path):
     from ner_data.audit import short_form
     from ner_data.labels import label_names, word_counts
     from ner_data.read import read_corpus, read_sentences
+    from ner_eval.results import save_results
+    from ner_eval.score import score
     from ner_model.batching import WindowCollator
     from ner_model.encoding import encode_once
     from ner_model.load import learn_wordpiece
@@ -46,6 +52,8 @@ def measure(path):
     args = transformers.TrainingArguments(
         output_dir=os.path.dirname(path),
         per_device_train_batch_size=BATCH_SIZE,
+        per_device_eval_batch_size=64,
+        eval_do_concat_batches=False,
         max_steps=STEPS,
         save_strategy="no",
         disable_tqdm=True,
@@ -54,6 +62,7 @@ def measure(path):
     )
 
     def train():
+        nonlocal trainer
         trainer = NerTrainer(
             model=model,
             args=args,
@@ -62,8 +71,20 @@ def measure(path):
             data_collator=WindowCollator(tokenizer),
             compute_loss_func=WordLoss(),
         )
-        return trainer.train()
+        trainer.train()
 
+    def evaluate():
+        for split in ("validation", "test"):
+            prediction = trainer.predict(windows[split])
+            of_words = {"sentences": tables[split], "training": tables["train"]}
+            scored[split] = score(prediction, names, "viterbi", **of_words)
+
+    def results():
+        what = {"tables": tables, "scored": scored, "names": names, "trainer": trainer, "audit": [], "way": ""}
+        of_run = {"model": "scratch", "hub_model_id": None, "dataset": path, "dataset_config": None, "seed": 42}
+        save_results(os.path.dirname(path), files={"train": path}, say=ignore, **what, **of_run)
+
+    trainer, scored = None, {}
     base, own, figures = resident("VmRSS"), resident("RssAnon"), []
 
     def step(name, function, *arguments):
@@ -78,6 +99,8 @@ def measure(path):
     names = label_names(tables.values())
     _, windows = step("encode", encode_once, tables, tokenizer, names, 128, 16)
     step("train", train)
+    step("evaluate", evaluate)
+    step("results", results)
     print(json.dumps(figures))
 
 
@@ -108,8 +131,7 @@ def bench_scale(sizes):
             memory = (f"{value:,.0f}" for size in (highest, kept) for value in (size / 2**20, size / words))
             rows.append((name, f"{words:,}", *time_taken, *memory))
     header = ("step", "words", "seconds", "µs a word", "peak MiB", "bytes a word", "kept MiB", "bytes a word")
-    order = ("read", "audit", "encode", "train")
-    return markdown(header, *sorted(rows, key=lambda row: order.index(row[0])))
+    return markdown(header, *sorted(rows, key=lambda row: ORDER.index(row[0])))
 
 
 def main(argv=None):

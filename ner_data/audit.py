@@ -15,7 +15,7 @@ import sys
 
 from ner_data import InputError, raise_input_error
 from ner_data.audit_corpus import corpus_of, described, part_of, part_of_table
-from ner_data.audit_sentences import ambiguous_surfaces, check_sentences, seen_shares, sizes
+from ner_data.audit_sentences import ambiguous_surfaces, check_documents, check_sentences, seen_shares, sizes
 from ner_data.audit_tokens import check_tokens, load_word_tokenizer
 from ner_data.audit_words import check_tags, check_types, check_words
 from ner_data.bundled import bundled_corpus
@@ -46,7 +46,8 @@ def audit(corpus, word_tokenizer=None, places=PLACES):
         `findings`: a list of `code`, `count`, `what`, `places` (`place` as file:line, `shown`), for what was
         found at least once.
     """
-    findings = [*check_words(corpus), *check_tags(corpus), *check_types(corpus), *check_sentences(corpus)]
+    findings = [*check_words(corpus), *check_tags(corpus), *check_types(corpus)]
+    findings += [*check_sentences(corpus), *check_documents(corpus)]
     tokenizer = None
     if word_tokenizer is not None:
         tokenizer, more = check_tokens(corpus, word_tokenizer)
@@ -141,6 +142,7 @@ def parse(argv):
     parser.add_argument("--model", help="Hub name or directory, to look with its tokenizer; `scratch` has none yet")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("--places", type=int, default=PLACES, help="how many to name of each finding; %(default)s")
+    parser.add_argument("--group_column", help="column with the document: is one in two splits?")
     add_reading_flags(parser, repair=False)
     flags = parser.parse_args(argv)
     if flags.places < 1:
@@ -161,7 +163,7 @@ def main(argv=None):
         flags = parse(argv)
         notes = []
         say = notes.append if flags.json else print
-        columns = Columns(flags.sentence_column, flags.word_column, flags.tag_column)
+        columns = Columns(flags.sentence_column, flags.word_column, flags.tag_column, flags.group_column)
         parts = [
             part_of(split, words, flags.tag_scheme, say)
             for split, source in flags.sources

@@ -70,7 +70,8 @@ def part_of_table(split, table):
     """A sentence table -> `Part`; each word stands on its sentence's row, and the file is named as the split."""
     offsets = sentence_offsets(table)
     lines = np.repeat(table["row"].to_numpy(), np.diff(offsets))
-    words = Words(split, flat(table["tokens"]), flat(table["tags"]), offsets[:-1], lines)
+    groups = table["group"].combine_chunks() if "group" in table.column_names else None
+    words = Words(split, flat(table["tokens"]), flat(table["tags"]), offsets[:-1], lines, groups)
     return part_of(split, words, "BIO", say=lambda line: None)
 
 

@@ -1,9 +1,11 @@
 """Checks and facts of an audit that look at whole sentences and entities: sizes, repetitions, contradictions, leaks."""
 
 import numpy as np
+import pyarrow as pa
 
 from ner_data.audit_corpus import Finding, bio_tag, line_at, split_of_spans, surfaces, words_shown
 from ner_data.split import number_folded, number_sequences
+from ner_data.text_file import shown
 
 QUANTILES = {"least": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "99%": 0.99, "most": 1.0}
 SHOWN_SURFACES = 10
@@ -57,6 +59,25 @@ def check_sentences(corpus):
         show = lambda k, at=at, other=other: _beside(corpus, at[k], other[at[k]])  # noqa: E731
         findings.append(Finding(code, f"sentences {what}", corpus.offsets[at], show))
     return findings
+
+
+def check_documents(corpus):
+    """A finding on documents with sentences in two splits; none where the documents of a part are not known."""
+    groups = [part.words.groups for part in corpus.parts]
+    if any(group is None for group in groups):
+        return []
+    coded = pa.chunked_array(groups, pa.string()).combine_chunks().dictionary_encode()
+    document = coded.indices.to_numpy().astype(np.int64)
+    first = _first_with_same(document)
+    in_split = corpus.split * len(coded.dictionary) + document
+    at = np.flatnonzero(_once(corpus.split[first] != corpus.split, in_split))
+
+    def show(k):
+        name, place = coded.dictionary[int(document[at[k]])].as_py(), corpus.offsets[first[at[k]]]
+        return f"{shown(name)} (first: {line_at(corpus, place)})"
+
+    what = "documents with sentences in an earlier split, each counted once in a split"
+    return [Finding("document-in-two-splits", what, corpus.offsets[at], show)]
 
 
 def _first_with_same(numbers):

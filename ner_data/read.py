@@ -146,7 +146,8 @@ def read_corpus(
         groups = {"train": group_column}
         if group_column is not None and len(files) > 1:
             others = ", ".join(str(_name(source)) for split, source in files.items() if split != "train")
-            say(f"--group_column {group_column}: of {_name(files['train'])}; documents in {others} are not compared")
+            not_read = f"documents in {others} are not compared (make audit)"
+            say(f"--group_column {group_column}: of {_name(files['train'])}; {not_read}")
         given = {
             split: read_sentences(source, say=say, group_column=groups.get(split), **reading)
             for split, source in files.items()

@@ -55,6 +55,8 @@ A named-entity recogniser for running text: it marks {types}. {origin} {headline
 
 ## Use
 
+With transformers 5 or newer:
+
 ```python
 from transformers import pipeline
 
@@ -156,9 +158,15 @@ def write_card(
 
 
 def address_card(text: str, hub_model_id: str) -> str:
-    """The card `text` with `hub_model_id` as the model's address in its code; nothing else changes."""
+    """The card `text` with `hub_model_id` as the model's address in its code, and with its last part as the title where
+    that is still the name in the card's model index; nothing else changes."""
     pattern = re.escape(CALL) + r'"(?:[^"\\\n]|\\.)*"'
-    return re.sub(pattern, lambda match: CALL + _literal(hub_model_id), text, count=1)
+    text = re.sub(pattern, lambda match: CALL + _literal(hub_model_id), text, count=1)
+    name, new = re.search(r"(?m)^model-index:\n- name: ([\w.-]+)$", text), hub_model_id.rpartition("/")[2]
+    if name is None or f"\n# {_text(name[1])}\n" not in text:
+        return text
+    text = text.replace(f"\n# {_text(name[1])}\n", f"\n# {_text(new)}\n", 1)
+    return text.replace(name[0], f"model-index:\n- name: {new}", 1)
 
 
 def keep_facts(text: str, theirs: dict) -> str:

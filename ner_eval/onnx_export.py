@@ -66,6 +66,9 @@ def export_onnx(directory, *, int8=False, sentences=None, say=print):
     """
     check_packages()
     directory = Path(directory)
+    if not directory.is_dir():
+        fetch = f"to export a model of the Hub, fetch it first: hf download {directory} --local-dir DIR"
+        raise InputError(f"--model {directory}: no such directory; {fetch}")
     exact = Recognizer(str(directory), no_bf16=True)
     path, old = directory / MODEL, directory / f"{MODEL}.old"
     was_there = path.exists()
@@ -139,14 +142,30 @@ def _trace(exact, path):
 
 
 def _describe(path, directory, limit, precision):
-    """What `OnnxModel` has to know, as the file's metadata; the hash at the end of the file, where it is found soon."""
+    """What `OnnxModel` has to know, as the file's metadata, and nothing of where the file was made; the hash at the end
+    of the file, where it is found soon."""
     import onnx
 
     model = onnx.load(path)
+    model.doc_string = ""
+    for part in (model.graph, *model.functions):
+        _forget_its_origin(part)
     facts = {MAX_LENGTH: str(limit), PRECISION: precision, WEIGHTS_HASH: weights_hash(directory) or ""}
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, facts)
     onnx.save(model, path)
+
+
+def _forget_its_origin(part):
+    """Delete the notes of a graph or a function: the exporter writes a stack trace, with paths, to each node."""
+    notes = [part, *part.node, *getattr(part, "initializer", ()), *part.value_info, *part.input, *part.output]
+    for one in notes:
+        for field in ("metadata_props", "doc_string"):
+            if hasattr(one, field):  # inputs of a function are names
+                one.ClearField(field)
+    for attribute in (attribute for node in part.node for attribute in node.attribute):
+        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            _forget_its_origin(graph)
 
 
 def _quantise(path):

@@ -46,7 +46,11 @@ class OnnxModel:
         directory = Path(name) if os.path.isdir(name) else _download(name)
         for file in NEEDED:
             if not (directory / file).is_file():
-                raise InputError(f"--model {name}: no {file} in it; python -m ner_eval.onnx_export --model {name}")
+                fetch = "" if os.path.isdir(name) else f"hf download {name} --local-dir DIR; "
+                place = name if os.path.isdir(name) else "DIR"
+                raise InputError(
+                    f"--model {name}: no {file} in it; {fetch}python -m ner_eval.onnx_export --model {place}"
+                )
         check_weights(directory)
         options = onnxruntime.SessionOptions()
         threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is for nested teams

@@ -103,7 +103,8 @@ class Recognizer:
         Raises:
             ValueError: a text is not a string, or holds half a surrogate pair.
         """
-        if text is None or isinstance(text, Mapping) or hasattr(text, "columns"):  # these would give their keys
+        gives_keys = isinstance(text, Mapping) or hasattr(text, "columns")
+        if gives_keys or isinstance(text, bytes | bytearray) or not hasattr(text, "__iter__"):
             raise ValueError(f"give a text or a list of texts, not {type(text).__name__}")
         texts = [text] if isinstance(text, str) else list(text)
         for number, one in enumerate(texts):

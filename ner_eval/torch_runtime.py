@@ -14,6 +14,9 @@ GPU_BATCH = 16384
 class TorchModel:
     """The model on a CUDA GPU if there is one, in bf16 where the hardware is made for it.
 
+    On a CPU in bf16, oneDNN keeps compiled kernels for each new length of text, up to 1,024 of them; where the memory
+    of a long-lived process matters, ONEDNN_PRIMITIVE_CACHE_CAPACITY bounds them.
+
     Args:
         name: a directory, or a name on the Hub.
         names: its label names in the order of their ids.

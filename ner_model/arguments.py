@@ -4,7 +4,6 @@ import ast
 import difflib
 import importlib.util
 import math
-import multiprocessing
 import os
 import re
 import sys
@@ -251,10 +250,6 @@ def check_training(args, lora, patience):
         )
     if not 0 <= args.label_smoothing_factor <= 1:
         raise InputError(f"--label_smoothing_factor {args.label_smoothing_factor:g}: give a share between 0 and 1")
-    if args.save_strategy == "best" and args.eval_strategy == "no":
-        raise InputError(
-            "--save_strategy best: without evaluations there is no best; give --eval_strategy epoch, or steps"
-        )
     steps = args.max_steps if args.max_steps > 0 else math.inf
     end = {"epoch": args.num_train_epochs if args.max_steps < 0 else math.inf, "steps": steps}.get(args.eval_strategy)
     if end is not None and (args.eval_delay or 0) > end:
@@ -279,6 +274,10 @@ def check_training(args, lora, patience):
         raise InputError(f"--patience {patience}: counts evaluations; give --eval_strategy epoch, or steps")
     if patience is not None and not args.load_best_model_at_end:
         raise InputError(f"--patience {patience}: needs --load_best_model_at_end, the epochs it waits for are worse")
+    if args.save_strategy == "best" and args.eval_strategy == "no":
+        raise InputError(
+            "--save_strategy best: without evaluations there is no best; give --eval_strategy epoch, or steps"
+        )
 
 
 def check_optimizer(args):
@@ -371,10 +370,6 @@ def parse_training_arguments(rest, **defaults):
     if dealing != DEALING or "num_steps" in (args.accelerator_config.gradient_accumulation_kwargs or {}):
         names = "split_batches, dispatch_batches, even_batches, use_seedable_sampler, num_steps"
         raise InputError(f"--accelerator_config: batches are dealt out by the recipe; leave out {names}")
-    methods = multiprocessing.get_all_start_methods()
-    if args.dataloader_multiprocessing_context not in (None, *methods):
-        given = f"--dataloader_multiprocessing_context {args.dataloader_multiprocessing_context}"
-        raise InputError(f"{given}: give one of {', '.join(methods)}")
     if args.dataloader_num_workers == 0 and (
         args.dataloader_persistent_workers or args.dataloader_multiprocessing_context
     ):

@@ -140,6 +140,8 @@ def _ask_hub(name, ask):
         fault = "has no config.json on the Hub; it is not a transformers model"
     except errors.HfHubHTTPError as error:
         fault = f"the Hub did not give its config.json ({str(error).strip().splitlines()[0]}); try again"
+        if error.response.status_code == 401:
+            fault = "the Hub refuses your token, which is wrong or has expired; `hf auth login`, or unset HF_TOKEN"
     except Exception:  # no connection, offline mode, a time-out: each library below has its own type for it
         fault = (
             "no such directory, and the Hub cannot be reached to look for it; check the network (or HF_HUB_OFFLINE),"
@@ -374,7 +376,8 @@ def load_model(name, tokenizer, names, keep_head, trust_remote_code=False):
         )
     if keep_head:
         return model
-    # A head of the same size but for other labels would have been loaded without a word: take the encoder only.
+    # A head of the same size but for other labels would have been loaded without a word: take the encoder only. So the
+    # dense layer of a masked LM's head (ModernBERT's) starts anew too, which is the better (benchmarks/TRIALS.md).
     fresh = transformers.AutoModelForTokenClassification.from_config(
         model.config, dtype=torch.float32, trust_remote_code=trust_remote_code
     )

@@ -287,8 +287,11 @@ class StandInHub:
         asked = _json_object(body)
         if asked.get("repoType") != "model" or not isinstance(asked.get("content"), str):
             raise Refused(400, "Malformed request", errors=[{"message": "content and repoType are needed"}])
-        if not re.match(r"---\r?\n.*?\r?\n---[ \t]*(\r?\n|$)", asked["content"], re.DOTALL):
+        front = re.match(r"---\r?\n(.*?)\r?\n---[ \t]*(\r?\n|$)", asked["content"], re.DOTALL)
+        if not front:
             return Answer.of({"errors": [], "warnings": [{"message": "empty or missing yaml metadata in repo card"}]})
+        if errors := _faults_of_card(front[1]):
+            raise Refused(400, "Invalid metadata in README.md.", errors=[{"message": error} for error in errors])
         return Answer.of({"errors": [], "warnings": []})
 
     def info(self, request: Request, body: bytes, name: str, revision: str = "main") -> Answer:
@@ -556,6 +559,36 @@ def _is_lfs(path: str, size: int) -> bool:
 def _is_path(path) -> bool:
     """A file's place in a repository: relative, without empty, `.`, `..` or `.git` parts."""
     return isinstance(path, str) and not {"", ".", "..", ".git"} & set(path.split("/"))
+
+
+def _faults_of_card(front: str) -> list[str]:
+    """What the Hub's own schema refuses in a model card's metadata, as far as the recipe writes it."""
+    try:
+        facts = yaml.safe_load(front)
+    except yaml.YAMLError as error:
+        return [" ".join(str(error).split())]
+    if not isinstance(facts, dict):
+        return ["the metadata are no mapping"]
+    errors = []
+    for key in ("base_model", "datasets"):
+        given = facts.get(key, [])
+        names = given if isinstance(given, list) else [given]
+        if not all(isinstance(name, str) and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) for name in names):
+            errors.append(f'"{key}" with value {given!r} is not valid')
+    index = facts.get("model-index", [])
+    if not isinstance(index, list):
+        return [*errors, '"model-index" must be an array']
+    for result in (result for model in index for result in model.get("results", [None])):
+        for path in ("task.type", "dataset.name", "dataset.type"):
+            value = result
+            for key in path.split("."):
+                value = value.get(key) if isinstance(value, dict) else None
+            if not isinstance(value, str):
+                errors.append(f'"model-index[0].results[0].{path}" is required')
+        for metric in (result or {}).get("metrics", [{}]):
+            if not isinstance(metric.get("type"), str) or not isinstance(metric.get("value"), int | float):
+                errors.append('"model-index[0].results[0].metrics" need a type and a number')
+    return errors
 
 
 def _commit(repo: Repo, revision: str) -> Commit:

@@ -121,6 +121,13 @@ def test_words_that_training_refuses_or_cannot_see(write, capsys):
     }  # fmt: skip
 
 
+def test_white_space_at_an_edge_of_a_word_is_found(tmp_path, capsys):
+    path = tmp_path / "a.csv"
+    path.write_text("Sentence #,Word,Tag\n1,London ,B-geo\n,is,O\n2,\u00a0Oslo,B-geo\n3,a b,O\n")
+    found = findings(look(capsys, str(path))[1])["space-at-edge"]
+    assert found == (2, [(f"{path}:2", "'London '"), (f"{path}:4", "'\\xa0Oslo'")])
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.characters(categories=["L", "S", "P"], min_codepoint=0xA0).filter(
     lambda c: ord(c) < 0x180 or 0x386 <= ord(c) < 0x450 or 0x5D0 <= ord(c) < 0x660 or ord(c) >= 0x800
@@ -214,6 +221,20 @@ def test_splits(write, capsys):
         ),
         "conflicting-splits": (1, [("test.conll:1", "rome . (rome is B-org; first: train.conll:16, B-geo)")]),
     }
+
+
+def test_documents_in_two_splits(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, documents in (("train", "aab"), ("test", "cbbd")):
+        rows = [f"{k},{name}{k},B-geo,{document}" for k, document in enumerate(documents)]
+        Path(f"{name}.csv").write_text("Sentence #,Word,Tag,doc\n" + "\n".join(rows) + "\n")
+    files = ["--train_file", "train.csv", "--test_file", "test.csv"]
+    code, report = look(capsys, *files, "--group_column", "doc")
+    assert code == 1
+    assert findings(report) == {"document-in-two-splits": (1, [("test.csv:3", "'b' (first: train.csv:4)")])}
+    assert look(capsys, *files)[0] == 0
+    assert main([*files, "--group_column", "nothing"]) == 2
+    assert "no column 'nothing'" in capsys.readouterr().err
 
 
 def test_the_same_corpus_in_another_scheme_has_the_same_conflicts(write, capsys):

@@ -6,13 +6,13 @@ import os
 import pytest
 
 from benchmarks.bench_data import peak
-from benchmarks.bench_scale import main, reset_peak, resident
+from benchmarks.bench_scale import ORDER, main, reset_peak, resident
 
 
 def test_every_step_has_its_row(capsys):
     main(["3000"])
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert [row[:2] for row in rows[2:]] == [[name, "3,000"] for name in ("read", "audit", "encode", "train")]
+    assert [row[:2] for row in rows[2:]] == [[name, "3,000"] for name in ORDER]
     for row in rows[2:]:
         seconds, micros = float(row[2]), float(row[3])
         assert seconds > 0 and micros == pytest.approx(seconds / 3000 * 1e6, abs=0.005 / 3000 * 1e6 + 0.005)

@@ -278,6 +278,30 @@ def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message)
     assert entries(run) == before
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model",
+        "labels",
+        "engine",
+        "training windows",
+        "--weight_decay",
+        "--adam_beta1",
+        "--adam_epsilon",
+        "--optim_args",
+    ]
+    + ["--lr_scheduler_type", "--lr_scheduler_kwargs", "--warmup_steps", "steps per epoch", "--seed", "--data_seed"],
+)
+def test_whatever_is_written_of_a_run_is_compared(forked, run, name):
+    manifest = run / "checkpoint-9" / MANIFEST
+    facts = json.loads(manifest.read_text())
+    assert name in facts["run"]
+    facts["run"][name] = "another"
+    manifest.write_text(json.dumps(facts))
+    code, output = forked.run(run, resume="true")
+    assert code == 2 and f": of a run with {name} another, this one has " in output
+
+
 def test_another_number_of_processes_is_told(forked, run):
     half_zeros(run / "checkpoint-9" / "optimizer.pt")
     manifest = run / "checkpoint-6" / MANIFEST

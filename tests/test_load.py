@@ -75,6 +75,7 @@ def _without_padding(directory, **special):
     learner = tokenizers.Tokenizer(tokenizers.models.BPE())
     learner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    learner.pre_tokenizer = tokenizers.pre_tokenizers.Split("▁", "merged_with_next")
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet, show_progress=False
     )
@@ -147,10 +148,42 @@ def test_a_tokenizer_that_reads_words_otherwise_than_a_text_is_named(tmp_path):
     bytes_ = before.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.backend_tokenizer.pre_tokenizer = before.Sequence([split, bytes_])
     tokenizer.save_pretrained(tmp_path)
+    found = load_tokenizer(str(tmp_path), [], say=lines.append)
+    assert lines == [] and found(["a", "P"], is_split_into_words=True)["input_ids"] == found("a P")["input_ids"]
+    tokenizer.backend_tokenizer.normalizer = tokenizers.normalizers.Replace("a a", "b")  # whatever comes before
+    tokenizer.save_pretrained(tmp_path)
     load_tokenizer(str(tmp_path), [], say=lines.append)
     assert lines == [
         f"--model {tmp_path}: its tokenizer takes a word given by itself for the end of a longer one, unlike in a text"
     ]
+
+
+def test_spaces_that_a_normalizer_makes_part_of_subwords_stand_before_words_too(tmp_path):
+    """As in Gemma: BPE over characters, spaces become underscores before."""
+    learner = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
+    learner.normalizer = tokenizers.normalizers.Replace(" ", "▁")
+    learner.pre_tokenizer = tokenizers.pre_tokenizers.Split("▁", "merged_with_next")
+    trainer = tokenizers.trainers.BpeTrainer(special_tokens=["<pad>", "<unk>", "<s>"], vocab_size=300)
+    learner.train_from_iterator(TEXT, trainer)
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=learner, **special).save_pretrained(tmp_path)
+    lines = []
+    found = load_tokenizer(str(tmp_path), [], say=lines.append)
+    words = TEXT[0].split()
+    ids = found(words, is_split_into_words=True)["input_ids"]
+    assert lines == [] and ids == found(" ".join(words))["input_ids"]
+    assert found.convert_ids_to_tokens(ids)[0].startswith("▁")
+
+
+@pytest.mark.parametrize(("word", "lines"), [("Merkel", 1), ("merkel", 0)])
+def test_a_cased_bert_whose_files_do_not_say_so_is_not_made_lower(word, lines, tmp_path):
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", word, "paris"]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    transformers.BertConfig(vocab_size=8).save_pretrained(tmp_path)
+    said = []
+    tokenizer = load_tokenizer(str(tmp_path), [], say=said.append)
+    assert tokenizer.tokenize(word) == [word] and tokenizer.do_lower_case == (not lines)
+    assert len(said) == lines and all("its vocabulary has capitals" in line for line in said)
 
 
 def test_label_maps_that_contradict_each_other():
@@ -219,6 +252,9 @@ def test_scratch_has_the_labels_and_a_small_shape():
     model = load_model("scratch", tokenizer, NAMES, False)
     assert model.config.id2label == dict(enumerate(NAMES)) and model.config.num_labels == 3
     assert subword_limit(tokenizer, model) == 128
+    shape = model.config
+    found = shape.hidden_size, shape.num_hidden_layers, shape.num_attention_heads, shape.intermediate_size
+    assert found == (384, 2, 6, 1536)
 
 
 @pytest.mark.parametrize(

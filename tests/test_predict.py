@@ -2,8 +2,10 @@
 
 import csv
 import gzip
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +30,7 @@ from ner_data.formats.word_csv import Columns
 from ner_data.labels import flat
 from ner_data.read import read_sentences
 from ner_eval import predict as predicting
+from ner_eval import recognizer as recognizing
 from ner_eval.decode import decode, tag_sentences
 from ner_eval.predict import blocks, main
 from ner_eval.prediction_lines import Lines
@@ -221,6 +224,58 @@ def test_words_get_the_labels_of_the_model_itself(saved):
     assert abs(log_softmax(logits[firsts].numpy()) - expected).max() < 5e-6  # of up to 26: an ulp is 2e-6
 
 
+def test_windows_are_those_of_the_evaluation(bert_dir, tmp_path, monkeypatch):
+    found = Recognizer(save_classifier(bert_dir, tmp_path, ner_max_length=20, ner_stride=3))
+    asked = []
+    encode = recognizing.encode
+    monkeypatch.setattr(recognizing, "encode", lambda *given: asked.append(given[-2:]) or encode(*given))
+    found(TEXT)
+    assert asked == [(20, 3)]
+
+
+def test_a_model_in_half_precision_is_served_in_fp32_where_that_is_said(saved, tmp_path):
+    directory = shutil.copytree(saved, tmp_path / "half")
+    transformers.AutoModelForTokenClassification.from_pretrained(saved, dtype=torch.float16).save_pretrained(directory)
+    model = Recognizer(str(directory), no_bf16=True).model.model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_text_from_standard_input(ner, saved, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+
+    def piped(content):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        code = run("--model", saved, "-")
+        return code, *capsys.readouterr()
+
+    code, out, _ = piped(b"\xef\xbb\xbfParis\r\n\nMerkel")
+    assert code == 0 and [json.loads(line)["text"] for line in out.splitlines()] == ["Paris", "", "Merkel"]
+    code, _, err = piped(b"a\xff")
+    assert code == 2 and "-:1: not UTF-8 (byte 0xFF)" in err
+
+
+def test_the_flags_reach_the_recogniser(ner, saved, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("Paris\n")
+    asked = []
+    monkeypatch.setattr(predicting, "Recognizer", lambda *given: asked.append(given) or ner)
+    run("--model", saved, tmp_path / "in.txt", "--runtime", "onnx", "--no_bf16", "--output", tmp_path / "out.jsonl")
+    run("--model", saved, tmp_path / "in.txt", "--trust_remote_code", "--output", tmp_path / "out2.jsonl")
+    assert asked == [(saved, "onnx", True, False), (saved, "torch", False, True)]
+
+
+def test_who_reads_no_more_ends_it_without_a_word(ner, saved, tmp_path, monkeypatch, capfd):
+    (tmp_path / "in.txt").write_text("Paris\n")
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+
+    def closed(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(predicting.Output, "__call__", closed)
+    monkeypatch.setattr(predicting.os, "dup2", lambda *_: None)
+    assert run("--model", saved, tmp_path / "in.txt") == 141
+    assert "cannot" not in capfd.readouterr().err
+
+
 def test_settings_come_from_the_config(bert_dir, saved, tmp_path):
     stored = {"ner_words": "plain", "ner_decoding": "viterbi", "ner_max_length": 20, "ner_stride": 3}
     directory = save_classifier(bert_dir, tmp_path, **stored)
@@ -230,6 +285,21 @@ def test_settings_come_from_the_config(bert_dir, saved, tmp_path):
     assert found.max_length == 20
     tags = found(TEXT * 20)["tags"]
     assert all(tag[0] != "I" or before[1:] == tag[1:] for before, tag in zip(["O", *tags], tags, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"),
+    [
+        ({"ner_words": "spaces"}, "ner_words"),
+        ({"ner_decoding": "beam"}, "ner_decoding"),
+        ({"ner_max_length": 2}, "ner_max_length"),
+        ({"ner_max_length": "x"}, "ner_max_length"),
+        ({"ner_stride": -1}, "ner_stride"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(bert_dir, tmp_path, stored, name):
+    with pytest.raises(InputError, match=name):
+        read_settings(save_classifier(bert_dir, tmp_path, **stored))
 
 
 def test_the_precision_of_the_evaluation_is_stored():
@@ -820,6 +890,21 @@ def test_a_full_disk_is_one_line(ner, saved, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(predicting, "open", full, raising=False)
     assert run("--model", saved, tmp_path / "in.txt", "--output", tmp_path / "out.csv") == 1
     assert capsys.readouterr().err.endswith("out.csv: cannot be written (No space left on device)\n")
+
+
+@pytest.mark.parametrize("given", [float("nan"), 7, b"Paris", None, {"text": "Paris"}])
+def test_what_is_neither_a_text_nor_texts_is_named(ner, given):
+    with pytest.raises(ValueError, match=f"^give a text or a list of texts, not {type(given).__name__}$"):
+        ner(given)
+
+
+def test_a_conll_file_whose_lines_end_in_cr_is_read_as_in_training(tmp_path):
+    (tmp_path / "in.conll").write_bytes(b"London B-geo\rsleeps O\r\rParis B-geo\rsang O\r")
+    source = Source(str(tmp_path / "in.conll"), say=lambda line: None)
+    assert [record.tokens for record in source.records(None)] == [["London", "sleeps"], ["Paris", "sang"]]
+    (tmp_path / "in.conll").write_bytes(b"London B-geo\r\r\nsleeps O\r\r\n")
+    source = Source(str(tmp_path / "in.conll"), say=lambda line: None)
+    assert [record.tokens for record in source.records(None)] == [["London", "sleeps"]]
 
 
 def test_a_recogniser_says_what_is_wrong(ner):

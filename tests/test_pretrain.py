@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 import zlib
 from dataclasses import fields
 from pathlib import Path
@@ -37,6 +38,7 @@ from ner_model.pretraining_run import (
     BudgetSchedule,
     dropouts_of,
     hold_out,
+    load_and_pack,
     pretraining_arguments,
     trainings_of,
 )
@@ -399,6 +401,11 @@ def test_muon_takes_the_matrices_of_the_layers(tmp_path):
     assert muon == {f"bert.encoder.layer.{n}.{part}.weight" for n in (0, 1) for part in
                     ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
                      "intermediate.dense", "output.dense")}  # fmt: skip
+    decay = args.weight_decay = 0.25
+    groups = MuonAdamW(model, args).param_groups
+    assert [group["weight_decay"] for group in groups] == [decay, 0.0, decay]
+    assert {p.ndim for p in groups[1]["params"]} == {1} and groups[2]["adjust_lr_fn"] == "match_rms_adamw"
+    args.weight_decay = 0.0
     every = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(every) == sorted(id(p) for p in model.parameters())
     for p in model.parameters():
@@ -672,6 +679,19 @@ def test_characters_take_a_quarter_of_the_vocabulary_at_most_and_every_word_a_po
     assert encoded.tokens() == ["[CLS]", "각", "[UNK]", "[UNK]", "[SEP]"]
     assert encoded.word_ids() == [None, 0, 1, 2, None]
     assert learn_wordpiece(WORDS * 2, 200, say=lines.append) and len(lines) == 1
+
+
+def test_the_flags_choose_shape_vocabulary_rows_and_masks():
+    flags = {"model": "scratch", "seed": 7, "vocab_size": 400, "layers": 3, "hidden_size": 128, "max_length": 32}
+    model, tokenizer, train, held_out = load_and_pack(
+        types.SimpleNamespace(masked_share=0.5, **flags),
+        [f"{' '.join(WORDS)} {k}" for k in range(40)],
+        lambda line: None,
+    )
+    shape = model.config
+    assert (shape.num_hidden_layers, shape.num_attention_heads, shape.intermediate_size) == (3, 2, 320)
+    assert (shape.hidden_size, shape.max_position_embeddings) == (128, 32) and len(tokenizer) <= 400
+    assert [(rows.share, rows.seed, rows.length) for rows in (train, held_out)] == [(0.5, 7, 32), (0.15, 7, 32)]
 
 
 def start(*arguments, launch=()):

@@ -145,7 +145,8 @@ def test_a_model_is_downloaded_by_name_and_published_in_one_private_commit_and_l
     for name in set(SAVED) - {"README.md"}:
         assert repo.files[name] == (model / name).read_bytes()
     card = repo.files["README.md"].decode()
-    assert card.replace('model="me/x"', 'model="my-run"') == (model / "README.md").read_text()
+    own = (model / "README.md").read_text().replace("\n# my-run\n", "\n# x\n").replace("- name: my-run", "- name: x")
+    assert card.replace('model="me/x"', 'model="my-run"') == own
     for text in (done.stdout.encode(), done.stderr.encode(), *repo.files.values()):
         assert hub.token.encode() not in text
 
@@ -220,7 +221,8 @@ def test_what_the_owner_wrote_into_the_card_stays(hub, model, tmp_path):
         *("cc-by-4.0", ["de"], "token-classification"),
     )
     own = ModelCard((model / "README.md").read_text())
-    assert card.text == own.text.replace('model="my-run"', 'model="me/x"') and "# Old" not in card.text
+    expected = own.text.replace('model="my-run"', 'model="me/x"').replace("# my-run", "# x")
+    assert card.text == expected and "# Old" not in card.text
     assert own.data.license is None and card.data.eval_results == own.data.eval_results
     with pytest.warns(UserWarning):
         publish(model, "me/x")
@@ -244,6 +246,54 @@ def test_of_the_front_matter_what_is_missing_is_kept(own, theirs, found):
     else:
         assert yaml.safe_load(kept.split("---")[1]) == yaml.safe_load(own) | found and kept.endswith("---\n# Own\n")
     assert keep_facts("\ufeff" + text, theirs) == "\ufeff" + text
+
+
+def test_what_somebody_else_has_pushed_meanwhile_stays(hub, model, monkeypatch):
+    publish(model, "me/x")
+    (model / "metrics.json").write_text("{}")
+
+    def push_too(step):
+        if step == "commit":
+            hub.repos["me/x"].add_commit("theirs", {})
+
+    monkeypatch.setattr(hub, "_fault", push_too)
+    with pytest.raises(PublishError, match="somebody else has changed the repository meanwhile"):
+        publish(model, "me/x")
+    assert hub.repos["me/x"].history[-1].title == "theirs"
+
+
+def test_a_directory_without_a_card_leaves_the_owners(hub, model):
+    publish(model, "me/x")
+    card = hub.repos["me/x"].files["README.md"]
+    (model / "README.md").unlink()
+    (model / "metrics.json").write_text("{}")
+    with pytest.warns(UserWarning, match="has no README.md: that of me/x stays as it is"):
+        publish(model, "me/x")
+    files = hub.repos["me/x"].files
+    assert files["README.md"] == card and files["metrics.json"] == b"{}"
+
+
+def test_files_go_by_plain_http_where_xet_could_be_used(hub, model, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    publish(model, "me/x")
+    assert "model.safetensors" in hub.repos["me/x"].files and constants.HF_HUB_DISABLE_XET is False
+
+
+@pytest.mark.parametrize(
+    ("front", "message"),
+    [
+        ("license: [", "while parsing"),
+        ("- a", "no mapping"),
+        ("base_model: not a name !!", "base_model"),
+        ("model-index: 7", "model-index"),
+        ("model-index: [{name: x, results: [{task: {type: y}, dataset: {name: z}, metrics: []}]}]", "dataset.type"),
+    ],
+)
+def test_a_card_that_the_hub_refuses_is_one_line(hub, model, front, message):
+    (model / "README.md").write_text(f"---\n{front}\n---\n# x\n")
+    with pytest.raises(PublishError, match=f"the upload to me/x failed: .*{message}") as raised:
+        publish(model, "me/x")
+    assert "\n" not in str(raised.value)
 
 
 def test_a_sharded_model_goes_with_all_its_shards(hub, model):
@@ -432,6 +482,39 @@ def test_a_login_that_cannot_push_is_refused(hub, monkeypatch, token, words):
     assert hub.repos == {}
 
 
+def account(role: str, org_role: str = "write", **more) -> dict:
+    orgs = [{"type": "org", "name": "acme", "roleInOrg": org_role}]
+    return {"name": "me", "orgs": orgs, "auth": {"accessToken": {"role": role, **more}}}
+
+
+def test_who_may_only_read_in_an_organization_is_told_before_training(hub, monkeypatch):
+    monkeypatch.setattr(publishing.HfApi, "whoami", lambda self: account("write", org_role="read"))
+    with pytest.raises(PublishError, match="me may not write to 'acme', only to me$"):
+        check_login("acme/x")
+
+
+@pytest.mark.parametrize(
+    ("entity", "permissions", "writes"),
+    [
+        ("me", ["repo.content.read", "repo.write"], True),
+        ("Me/x", ["repo.write"], True),
+        ("me", ["repo.content.read"], False),
+        ("me/other", ["repo.write"], False),
+        ("acme", ["repo.write"], False),
+    ],
+)
+def test_a_fine_grained_token_has_to_have_the_right_to_write_there(hub, monkeypatch, entity, permissions, writes):
+    scoped = [{"entity": {"type": "user", "name": entity}, "permissions": permissions}]
+    monkeypatch.setattr(
+        publishing.HfApi, "whoami", lambda self: account("fineGrained", fineGrained={"global": [], "scoped": scoped})
+    )
+    if writes:
+        assert check_login("me/x") == "me/x"
+    else:
+        with pytest.raises(PublishError, match="^the fine-grained token may not write to me/x: give it the right"):
+            check_login("me/x")
+
+
 def test_a_foreign_namespace_is_refused(hub):
     with pytest.raises(PublishError, match="me may not write to 'google', only to me, acme"):
         check_login("google/x")
@@ -480,6 +563,17 @@ def test_the_card_has_the_test_scores_in_its_model_index(tmp_path):
     assert "| geo | 0.8100 | 0.7200 | 0.7624 | 1,234 |" in card.text
     assert "the test split (1,010 sentences, 20,001 words) was used once" in card.text
     assert 'model="me/x"' in card.text
+
+
+def test_the_card_tells_how_it_was_trained(tmp_path):
+    training = METRICS["training"] | {"resumed_at": 1234, "label_smoothing": 0.1}
+    text = card_of(tmp_path, METRICS | {"training": training}).text
+    for line in (
+        *("Started from: random weights", "Epochs: 5", "Learning rate: 0.0005", "Batch size: 32", "Seed: 42"),
+        *("Label smoothing: 0.1", "Time: 101 s, after it was resumed at step 1,234"),
+    ):
+        assert f"\n- {line}\n" in text, line
+    assert "\n- Time: 101 s\n" in card_of(tmp_path).text and "Label smoothing" not in card_of(tmp_path).text
 
 
 def test_scores_are_of_the_file_that_they_were_measured_on(tmp_path):
@@ -589,8 +683,12 @@ def test_the_cards_code_gets_the_address_and_nothing_else_changes(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert eval(re.search(r"model=(\".*\"), agg", code)[1]) == directory.name
     before, after = text.splitlines(), address_card(text, "me/x").splitlines()
-    assert [line for line in after if line not in before] == [
-        'ner = pipeline("token-classification", model="me/x", aggregation_strategy="first")'
+    code = 'ner = pipeline("token-classification", model="me/x", aggregation_strategy="first")'
+    assert [line for line in after if line not in before] == ["- name: x", "# x", code]
+    own = text.replace("\n# m\n", "\n# A title of one's own\n")  # then the name in the index stays too
+    assert [line for line in address_card(own, "me/x").splitlines() if line not in before] == [
+        "# A title of one's own",
+        code,
     ]
     assert len(before) == len(after)
     assert address_card("# A card of another hand\n", "me/x") == "# A card of another hand\n"

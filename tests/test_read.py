@@ -526,7 +526,7 @@ def test_documents_that_are_not_kept_together_are_told(write, tmp_path):
     path, said = write("a.csv", DOCUMENTS), []
     given = numbered(path.parent, "b.csv", 90, 95)
     read_corpus(path, given, test_fraction=0, group_column="Doc", say=said.append)
-    assert said[0] == f"--group_column Doc: of {path}; documents in {given} are not compared"
+    assert said[0] == f"--group_column Doc: of {path}; documents in {given} are not compared (make audit)"
     parts = read_corpus(path, validation_fraction=0.5, say=lambda line: None)
     write_split(tmp_path / "split.jsonl", parts)
     read_corpus(path, split_file=tmp_path / "split.jsonl", group_column="Doc", say=said.append)

@@ -12,19 +12,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from families import write_encoder
+from safetensors import safe_open
 from standin_hub import StandInHub
 
 import run_ner
 from ner_data import InputError, mentions
+from ner_data.audit import short_form
+from ner_data.labels import label_names
 from ner_data.read import read_corpus
+from ner_data.windows import encode
 from ner_eval import report, results, transitions
 from ner_eval.decode import legal
 from ner_eval.recognizer import Recognizer
 from ner_eval.score import score_files
-from ner_model.arguments import OWNED, training_flags
+from ner_model.arguments import OWNED, check_flags, training_flags
+from ner_model.batching import rounding
 from ner_model.checkpoints import TrainingStopped
+from ner_model.load import load_tokenizer
 
 ROOT = Path(__file__).parent.parent
 QUICK = ["--num_train_epochs", "2", "--learning_rate", "1e-2", "--disable_tqdm", "true"]
@@ -131,6 +138,52 @@ def test_what_the_recipe_knows_reaches_the_training_arguments(corpus, bert_dir, 
         args = trainer.args
         found = args.learning_rate, trainer.copies, args.num_train_epochs, args.label_smoothing_factor, args.seed
         assert found == (rate, copies, 30, 0.1, 7), flags  # 60 epochs if copies were not counted
+
+
+def test_what_saves_memory_and_time_is_turned_on(corpus, bert_dir, tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr("ner_model.allocator.keep_freed_memory", lambda: called.append("freed"))
+    monkeypatch.setattr("ner_model.allocator.keep_few_kernels", lambda width: called.append(width))
+    trainer = assembled(monkeypatch, "--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path)
+    config = trainer.model.config
+    assert called == ["freed", config.hidden_size]
+    assert trainer.data_collator.pad_to_multiple_of == rounding(trainer.args, config)
+    assert len(trainer.model.bert.embeddings._forward_hooks) == 1
+
+
+def test_the_head_of_a_fine_tuned_model_is_gone_on_with(finished, corpus, tmp_path, monkeypatch):
+    flags = ["--model", finished[0], "--train_file", corpus, "--output_dir", tmp_path, "--decoding", "argmax"]
+    trainer = assembled(monkeypatch, *flags)
+    with safe_open(finished[0] / "model.safetensors", "pt") as weights:
+        assert torch.equal(trainer.model.classifier.weight.cpu(), weights.get_tensor("classifier.weight"))
+    assert trainer.compute_metrics.decoding == "argmax"
+
+
+def test_a_run_without_viterbi_is_scored_and_served_without(corpus, bert_dir, tmp_path, capsys):
+    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path, "--decoding", "argmax", *QUICK]
+    run_ner.main(list(map(str, [*flags, "--seed", 7])))
+    metrics, config = (json.loads((tmp_path / name).read_text()) for name in ("metrics.json", "config.json"))
+    assert (metrics["test"]["decoding"], metrics["test"]["words_changed"], metrics["seed"]) == ("argmax", 0, 7)
+    assert config["ner_decoding"] == "argmax" and "\nvalidation, strict entity scores (it chose the epoch)\n" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_corpus_is_described_in_what_is_written(finished, corpus):
+    directory, out, _ = finished
+    metrics = json.loads((directory / "metrics.json").read_text())
+    audit = short_form(read_corpus(corpus, say=lambda line: None))
+    assert (metrics["dataset"], metrics["files"], metrics["audit"]) == ("words.csv", {"train": "words.csv"}, audit)
+    assert all(f"\n{line}\n" in out for line in audit)
+
+
+def test_windows_have_the_stride_that_was_asked_for(corpus, bert_dir, tmp_path, monkeypatch):
+    tables = read_corpus(corpus, say=lambda line: None)
+    tokenizer, names = load_tokenizer(bert_dir, []), label_names(tables.values())
+    counts = {stride: len(encode(tables["train"], tokenizer, names, 20, stride).table) for stride in (0, 16)}
+    assert counts[0] != counts[16]
+    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path, "--max_length", 20, *QUICK]
+    assert len(assembled(monkeypatch, *flags, "--stride", 0).train_dataset) == counts[0]
 
 
 def test_a_type_of_the_test_split_alone_has_labels(bert_dir, tmp_path, monkeypatch):
@@ -428,6 +481,58 @@ WRONG = {
         ["--use_liger_kernel", "true"],
         "--use_liger_kernel: liger-kernel is not instal",
     ),
+    "saves by steps that are none": (
+        ["--save_steps", "200"],
+        "--save_steps: counts for nothing where --save_strategy is epoch; give --save_strategy steps too",
+    ),
+    "logs by steps that are none": (["--logging_steps=10"], "--logging_steps: counts for nothing where --logging_stra"),
+    "evaluations by steps that are none": (["--eval_steps", "5"], "--eval_steps: counts for nothing where --eval_str"),
+    "the best of none": (
+        ["--save_strategy", "best", "--eval_strategy", "no"],
+        "--save_strategy best: without evaluations there is no best; give --eval_strategy epoch, or steps",
+    ),
+    "never evaluated": (
+        ["--eval_delay", "6", "--num_train_epochs", "5"],
+        "--eval_delay 6: counts epochs, of which there are 5, so nothing would be evaluated",
+    ),
+    "a share of steps that is no number of them": (
+        ["--optim", "schedule_free_adamw", "--warmup_steps", "0.1"],
+        "--warmup_steps 0.1: schedule_free_adamw needs a number of steps",
+    ),
+    "arguments of a schedule that are no JSON": (
+        ["--lr_scheduler_type", "reduce_lr_on_plateau", "--lr_scheduler_kwargs", "patience=2"],
+        "--lr_scheduler_kwargs patience=2: write JSON, such as '{\"patience\": 2}'",
+    ),
+    "arguments of a schedule that takes none": (
+        ["--lr_scheduler_type", "constant", "--lr_scheduler_kwargs", '{"patience": 2}'],
+        "--lr_scheduler_kwargs: constant takes none",
+    ),
+    "arguments of an optimizer that takes none": (
+        ["--optim_args", "momentum=0.9"],
+        "--optim_args momentum=0.9: adamw_torch_fused takes none; it has --adam_beta1 and others",
+    ),
+    "arguments of an optimizer without a value": (
+        ["--optim", "sgd", "--optim_args", "momentum"],
+        "--optim_args momentum: 'momentum' is not name=value",
+    ),
+    "an optimizer of the model that is not installed": (["--optim", "lomo"], "--optim lomo: "),
+    "a compiler's mode": (
+        ["--torch_compile", "true", "--torch_compile_mode", "max_autotune"],
+        "--torch_compile_mode max_autotune: give one of default, ",
+    ),
+    "nothing in advance": (
+        ["--dataloader_num_workers", "2", "--dataloader_prefetch_factor", "0"],
+        "--dataloader_prefetch_factor 0: give 1 or more",
+    ),
+    "batches dealt out otherwise": (
+        ["--accelerator_config", '{"split_batches": true}'],
+        "--accelerator_config: batches are dealt out by the recipe; leave out split_batches, ",
+    ),
+    "steps accumulated otherwise": (
+        ["--accelerator_config", '{"gradient_accumulation_kwargs": {"num_steps": 2}}'],
+        "--accelerator_config: batches are dealt out by the recipe",
+    ),
+    "no decoding": (["--decoding", "beam"], "--decoding beam: give one of argmax, viterbi"),
     "workers that are none": (["--dataloader_persistent_workers", "true"], "give --dataloader_num_workers too"),
     "no seed of numpy's": (["--seed", "4294967296"], "--seed 4294967296: give 4294967295 or less"),
     "no integer": (["--stride", "many"], "--stride: invalid int value: 'many'"),
@@ -465,6 +570,29 @@ def test_wrong_input_is_one_clear_line(case, corpus, monkeypatch):
     with pytest.raises(InputError) as error:
         run_ner.main(arguments)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+OWNED_HERE = (
+    "do_train do_eval do_predict remove_unused_columns label_names bf16_full_eval fp16_full_eval include_for_metrics"
+    " batch_eval_metrics prediction_loss_only eval_do_concat_batches eval_use_gather_object dataloader_in_order"
+    " train_sampling_strategy length_column_name ignore_data_skip save_on_each_node save_only_model"
+    " auto_find_batch_size dataloader_drop_last average_tokens_across_devices logging_nan_inf_filter"
+    " enable_jit_checkpoint hub_strategy hub_always_push hub_revision"
+)
+
+
+@pytest.mark.parametrize("name", OWNED_HERE.split())
+def test_what_would_break_a_promise_of_the_recipe_is_no_choice(name):
+    with pytest.raises(InputError, match=rf"^--{name}: owned by the recipe \("):
+        check_flags([f"--{name}", "x"], [])
+
+
+def test_a_home_directory_is_the_same_for_all(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "old").write_text("kept")
+    with pytest.raises(InputError, match=f"^--output_dir {tmp_path}/run: is not empty"):
+        run_ner.main(["--train_file", corpus, "--output_dir=~/run"])
 
 
 def test_a_full_output_directory_is_left_alone(corpus, tmp_path):
@@ -529,6 +657,23 @@ def test_a_fault_is_found_before_torch_is_imported(tmp_path):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert run.stdout.split()[-2:] == ["2", "False"]
     assert run.stderr.count("\n") == 1 and f"{tmp_path / 'bad.csv'}:3: " in run.stderr and "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("program", ["run_ner.py", "ner_model/pretrain.py"])
+def test_what_stops_one_process_is_told_by_that_process(program):
+    code = (
+        "import sys, runpy, ner_data.read, ner_model.checkpoints as c\n"
+        f"sys.argv = [{program!r}, '--train_file', 'x.csv', '--output_dir', 'nowhere', '--max_steps', '1']\n"
+        "def stop(*_, **__):\n    raise c.TrainingStopped('no memory')\n"
+        "ner_data.read.read_corpus = stop\n"
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as stop:\n    print(stop.code)"
+    )
+    environment = os.environ | {"RANK": "1", "LOCAL_RANK": "1", "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, env=environment
+    )
+    assert run.stdout.split() == ["1"] and run.stderr.endswith(": no memory\n") and run.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("rank", "local_rank", "lines"), [("1", "0", 1), ("1", "1", 0)])

@@ -37,6 +37,24 @@ def test_the_surest_contradiction_comes_first():
     ]
 
 
+def test_places_are_in_the_files_that_a_pattern_stands_for():
+    table = TABLE.append_column("file", [["a", "b", "c"]])
+    assert [s["place"] for s in rank_suspects(table, PREDICTED, CONFIDENCE, "x")] == ["c:4", "a:2", "b:3"]
+
+
+def test_the_flags_choose_folds_seed_and_how_many_are_printed(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(
+        module, "out_of_fold", lambda table, folds, seed, *_: asked.append((folds, seed)) or (PREDICTED, CONFIDENCE)
+    )
+    monkeypatch.setattr(module, "read_sentences", lambda path, **_: TABLE)
+    output = str(tmp_path / "s.csv")
+    assert main(["--train_file", "x.csv", "--folds", "3", "--seed", "7", "--top", "1", "--output", output]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert asked == [(3, 7)] and len(lines) == 2 and "gold: O" in lines[0]
+    assert lines[1] == f"3 suspects among 9 words, all of them in {output}"
+
+
 def test_agreement_leaves_no_suspect():
     assert rank_suspects(TABLE, TABLE["tags"].to_pylist(), CONFIDENCE, "x") == []
 

@@ -181,6 +181,10 @@ def test_a_resumed_lora_run_ends_with_the_bytes_of_the_whole_run(bert_dir, corpu
     shutil.copytree(whole / "checkpoint-5", cut / "checkpoint-5")
     code, _, err = start(*flags, "--output_dir", cut, "--resume_from_checkpoint", "true")
     assert code == 0, err
+    training = [json.loads((run / "metrics.json").read_text())["training"] for run in (whole, cut)]
+    assert [facts["resumed_at"] for facts in training] == [None, 5]
+    adapter = json.loads((whole / "adapter" / "adapter_config.json").read_text())
+    assert (adapter["r"], adapter["lora_alpha"], adapter["lora_dropout"]) == (16, 16, 0.1)
     for name in ("model.safetensors", "adapter/adapter_model.safetensors", "adapter/adapter_config.json"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
     card, metrics = (whole / "README.md").read_text(), json.loads((whole / "metrics.json").read_text())
@@ -251,7 +255,23 @@ def test_the_learning_rate_fits_the_way():
         assert training_arguments(flags, **common)[0].lr_scheduler_kwargs == {"mode": mode}
 
 
-def test_few_sentences_are_seen_in_more_epochs(capsys):
+def test_schedule_free_optimizers_warm_up_by_steps_or_not_at_all(monkeypatch):
+    monkeypatch.setattr("ner_model.arguments.check_optimizer", lambda args: None)  # it is not installed
+    for flags, steps in (([], 0), (["--warmup_steps", "50"], 50)):
+        args, _ = training_arguments(["--optim", "schedule_free_adamw", *flags], **WAYS)
+        assert args.warmup_steps == steps
+
+
+@pytest.mark.parametrize("name", ["galore_adamw", "apollo_adamw", "lomo"])
+def test_an_optimizer_that_asks_the_model_is_made_when_there_is_one(name, monkeypatch):
+    def ask(args):
+        raise ValueError(f"You need to pass a model to initialize {name} optimizer.")
+
+    monkeypatch.setattr(transformers.Trainer, "get_optimizer_cls_and_kwargs", staticmethod(ask))
+    assert training_arguments(["--optim", name], **WAYS)[0].optim == name
+
+
+def test_few_sentences_are_seen_in_more_epochs(capsys, monkeypatch):
     common = {"head_only": False, "lora": False, "patience": None, "seed": 1}
     for scratch, width, sentences, epochs in (
         *((False, 768, n, epochs) for n, epochs in ((2328, 5), (2327, 6), (500, 26), (420, 30), (1, 30))),
@@ -279,7 +299,10 @@ def test_few_sentences_are_seen_in_more_epochs(capsys):
     ):
         assert training_arguments(flags, sentences=sentences, **common)[0].num_train_epochs == epochs
     assert "epochs: 26 in place of 5, since 2,000 sentences are few in steps of 128 (--num_" in capsys.readouterr().out
-    capsys.readouterr()
+    with monkeypatch.context() as several:
+        several.setattr(transformers.TrainingArguments, "world_size", property(lambda args: 4))
+        assert training_arguments([], sentences=2000, **common)[0].num_train_epochs == 26
+    assert "epochs: 26 in place of 5, since 2,000 sentences are few in steps of 128 (--num_" in capsys.readouterr().out
     for flags, epochs in ((["--num_train_epochs", "2"], 2), (["--max_steps=7"], 5)):
         assert training_arguments(flags, sentences=9, **common)[0].num_train_epochs == epochs
     assert capsys.readouterr().out == ""

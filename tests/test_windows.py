@@ -1,5 +1,7 @@
 """Words to windows and back: exact labels, and one label per word whatever the words, the limit and the stride."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -264,6 +266,22 @@ def test_a_lost_label_stops_the_run(tokenizer):
     assert lines == ["train: 5 words, 5 labelled positions in 1 windows"]
     with pytest.raises(RuntimeError, match="5 words but 4 labelled"):
         say_encoded("train", encoded, 4, lines.append)
+
+
+def test_what_became_of_long_sentences_and_words_is_counted(tokenizer):
+    encoded = encode(sentences((["Paris"], ["O"])), tokenizer, NAMES, 64, 4)
+    encoded = dataclasses.replace(encoded, split_sentences=2, deleted_words=3, cut_words=4)
+    lines = []
+    say_encoded("train", encoded, encoded.words, lines.append)
+    assert lines == [
+        "train: 1 words, 1 labelled positions in 1 windows, 2 sentences in several windows, 3 words deleted by the"
+        " tokenizer and held by an unknown token, 4 words longer than a window and cut"
+    ]
+    words = ["saw", "U", "S", ".", "saw", "U", "S", ".", "saw"]
+    table = sentences((words, ["O"] * 9))
+    lines.clear()
+    say_first_sentence(table, encode(table, tokenizer, NAMES, 8, 1), tokenizer, NAMES, lines.append)
+    assert [(line.split()[0], line.split()[-1]) for line in lines[1:]] == list(zip(words, "000001111", strict=True))
 
 
 def test_first_sentence_is_shown_fully_converted(tokenizer):
