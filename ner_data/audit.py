@@ -13,6 +13,8 @@ import argparse
 import json
 import sys
 
+import pyarrow as pa
+
 from ner_data import InputError, raise_input_error
 from ner_data.audit_corpus import corpus_of, described, part_of, part_of_table
 from ner_data.audit_sentences import ambiguous_surfaces, check_documents, check_sentences, seen_shares, sizes
@@ -69,6 +71,7 @@ def short_form(tables):
     Where the first split is train, the last line is the leak: what of the other splits training has seen.
     """
     report = audit(corpus_of([part_of_table(split, table) for split, table in tables.items()]))
+    pa.default_memory_pool().release_unused()
     lines = [f"{split}: {_size(facts)}" for split, facts in report["splits"].items()]
     lines.append(f"entities: {_shares(report['splits'])}")
     counts = [f"{finding['count']:,} {finding['code']}" for finding in report["findings"]]

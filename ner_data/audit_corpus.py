@@ -40,8 +40,8 @@ class Corpus(NamedTuple):
     parts: list  # of Part
     splits: list  # names, in order
     words: list  # the distinct words
-    word: np.ndarray  # (n,) int64, place in `words`
-    tag: np.ndarray  # (n,) int64, 0 for O, 1 + 2t for B- and 2 + 2t for I- of types[t], whatever the file's scheme
+    word: np.ndarray  # (n,) int32, place in `words`
+    tag: np.ndarray  # (n,) int32, 0 for O, 1 + 2t for B- and 2 + 2t for I- of types[t], whatever the file's scheme
     offsets: np.ndarray  # (m + 1,) int64, where each sentence begins
     split: np.ndarray  # (m,) int64, place in `splits`
     part: np.ndarray  # (m,) int64, place in `parts`
@@ -69,7 +69,7 @@ def part_of(split, words, scheme=None, say=print):
 def part_of_table(split, table):
     """A sentence table -> `Part`; each word stands on its sentence's row, and the file is named as the split."""
     offsets = sentence_offsets(table)
-    lines = np.repeat(table["row"].to_numpy(), np.diff(offsets))
+    lines = np.repeat(table["row"].to_numpy().astype(np.int32), np.diff(offsets))
     groups = table["group"].combine_chunks() if "group" in table.column_names else None
     words = Words(split, flat(table["tokens"]), flat(table["tags"]), offsets[:-1], lines, groups)
     return part_of(split, words, "BIO", say=lambda line: None)
@@ -90,7 +90,7 @@ def corpus_of(parts):
         parts=parts,
         splits=splits,
         words=coded.chunk(0).dictionary.to_pylist(),
-        word=np.concatenate([chunk.indices.to_numpy() for chunk in coded.chunks]).astype(np.int64),
+        word=np.concatenate([chunk.indices.to_numpy() for chunk in coded.chunks]),
         tag=tag,
         offsets=np.append(np.concatenate(begins), firsts[-1]),
         split=np.repeat([splits.index(part.split) for part in parts], sentences),
@@ -102,7 +102,7 @@ def corpus_of(parts):
 
 def _tags_in_bio(tags, types):
     """The tags of a part as `Corpus.tag` has them."""
-    place = np.array([types.index(name) for name in tags.names] + [-1], np.int64)[tags.types]
+    place = np.array([types.index(name) for name in tags.names] + [-1], np.int32)[tags.types]
     return np.where(place < 0, 0, 1 + 2 * place + ~schemes.entity_begins(tags))
 
 
@@ -110,7 +110,7 @@ def _spans(tag):
     """The entities of `Corpus.tag`."""
     begin, is_inside = np.flatnonzero(tag % 2), (tag > 0) & (tag % 2 == 0)
     end = np.flatnonzero((tag > 0) & ~np.append(is_inside, False)[1:]) + 1
-    return Spans(begin, end, tag[begin] // 2)
+    return Spans(begin, end, tag[begin].astype(np.int64) // 2)
 
 
 def split_of_spans(corpus):

@@ -78,6 +78,8 @@ def read_sentences(
             check_separated(f"{words.path}:{words.lines[0]}", len(words.starts), len(words.tokens))
         tables.append(sentence_table(in_bio(words, tag_scheme, repair, say)))
         files.append(words.path)
+        del words
+        pa.default_memory_pool().release_unused()
     if len(files) > 1:
         pairs = zip(tables, files, strict=True)
         tables = [table.append_column("file", pa.repeat(str(file), len(table))) for table, file in pairs]
@@ -161,8 +163,12 @@ def read_corpus(
         files = {split: f"{dataset_name}/{split}" for split in given}
     _report_overlap(given, files, say)
     if split_file is not None:
-        return _split_as_recorded(given, split_file, _name(files["train"]), say)
-    return _split_off(given, fractions, seed, _name(files["train"]), say)
+        tables = _split_as_recorded(given, split_file, _name(files["train"]), say)
+    else:
+        tables = _split_off(given, fractions, seed, _name(files["train"]), say)
+    del given
+    pa.default_memory_pool().release_unused()  # what the readers used: of a large corpus more than it takes itself
+    return tables
 
 
 def _split_as_recorded(tables, split_file, name, say):
