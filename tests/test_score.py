@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ner_data.labels import IGNORED
+from ner_eval import score as scoring
 from ner_eval.score import ComputeMetrics, beside_joins, main, score, score_files, table
 from ner_eval.seqeval_metric import StrictSeqeval
 
@@ -57,6 +58,14 @@ def test_epoch_figures_are_the_final_figures():
     flat = ComputeMetrics(NAMES)(prediction(GOLD, PREDICTED))
     scores = score(prediction(GOLD, PREDICTED), NAMES).scores
     assert flat == {name: value for name, value in scores.items() if name != "per_type"}
+
+
+@pytest.mark.parametrize("change", [{"f1": 0.6}, {"per_type": {}}, {"accuracy": 0.800001}])
+def test_figures_that_are_not_seqevals_stop_the_run(change, monkeypatch):
+    counted = scoring.span_scores
+    monkeypatch.setattr(scoring, "span_scores", lambda *given: counted(*given) | change)
+    with pytest.raises(RuntimeError, match=f"^seqeval and span_counts differ in {next(iter(change))}$"):
+        score(prediction(GOLD, PREDICTED), NAMES)
 
 
 def test_original_mistake_precision_and_recall_are_not_swapped():
