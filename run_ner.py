@@ -262,7 +262,7 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
     say(f"precision: {precision}")
     transformers.set_seed(recipe.seed)
     train_words = word_counts(tables["train"]).elements()
-    tokenizer = load_tokenizer(recipe.model, train_words, recipe.trust_remote_code, say)
+    tokenizer = load_tokenizer(recipe.model, train_words, recipe.trust_remote_code, say, as_saved=keep_head)
     model = load_model(recipe.model, tokenizer, names, keep_head, recipe.trust_remote_code)
     model = choose_weights(model, recipe.lora, recipe.train_head_only, say)
 

@@ -115,7 +115,7 @@ def main(argv=None):
     training, words = one["training"], one["words"]
     print(
         f"\n{one['model']}, {one['dataset']}: {words['train']:,} training and {words['test']:,} test words;"
-        f" {training['epochs']:g} epochs, batch size {training['batch_size']}, {training['precision']},"
+        f" {training['epochs_trained']:g} epochs, batch size {training.get('batch_size')}, {training['precision']},"
         f" {training['hardware']}; seeds {', '.join(map(str, args.seeds))}; load of the machine {load:.1f} before"
     )
     for way, own in ways.items():

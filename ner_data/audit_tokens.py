@@ -13,6 +13,7 @@ from ner_data import InputError
 from ner_data.audit_corpus import Finding, words_shown
 from ner_data.bundled import model_path
 from ner_data.text_file import shown
+from ner_data.windows import put_spaces_before_words
 
 MANY_PIECES = 20
 POSITIONS_START_AT_2 = "camembert data2vec-text ibert longformer mpnet roberta xlm-roberta xlm-roberta-xl xmod".split()
@@ -32,7 +33,6 @@ def load_word_tokenizer(name):
     Raises InputError when there is none.
     """
     import tokenizers
-    from tokenizers.pre_tokenizers import ByteLevel
 
     try:
         tokenizer = tokenizers.Tokenizer.from_file(_model_file(name, "tokenizer.json"))
@@ -42,10 +42,7 @@ def load_word_tokenizer(name):
         raise InputError(f"--model {name}: its tokenizer cannot be loaded ({reason}), {fix}") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    pre_tokenizer = tokenizer.pre_tokenizer
-    if isinstance(pre_tokenizer, ByteLevel):  # a word for itself is what it is after a space, as in training
-        pre_tokenizer.add_prefix_space = True
-        tokenizer.pre_tokenizer = pre_tokenizer
+    put_spaces_before_words(tokenizer)
     settings, config = _read_json(name, "tokenizer_config.json"), _read_json(name, "config.json")
     positions = config.get("max_position_embeddings") or 0
     positions -= 2 * (config.get("model_type") in POSITIONS_START_AT_2)

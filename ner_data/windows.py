@@ -183,6 +183,27 @@ def _windows_of(begin, end, total, room, stride):
         own = own_end
 
 
+def put_spaces_before_words(tokenizer):
+    """Byte-level BPE: make a word that stands alone the same as one after a space.
+
+    `add_prefix_space=True` does this for RoBERTa; a tokenizer that is only a `tokenizer.json` (ModernBERT) ignores it.
+
+    Args:
+        tokenizer: `tokenizers.Tokenizer`, changed in place.
+    """
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    pre_tokenizer = tokenizer.pre_tokenizer
+    if isinstance(pre_tokenizer, ByteLevel) and not pre_tokenizer.add_prefix_space:
+        pre_tokenizer.add_prefix_space = True
+        tokenizer.pre_tokenizer = pre_tokenizer
+
+
+def reads_words_as_running_text(tokenizer):
+    """Whether a `tokenizers.Tokenizer` makes the same of words given one by one as of a text."""
+    return tokenizer.encode(["a", "a"], is_pretokenized=True).ids == tokenizer.encode("a a").ids
+
+
 def word_pieces(tokenizer, words):
     """The subwords of words, each word for itself, without special tokens.
 

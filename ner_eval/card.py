@@ -19,6 +19,8 @@ from huggingface_hub.utils import validate_repo_id
 
 METRICS = {"precision": "Precision", "recall": "Recall", "f1": "F1", "accuracy": "Accuracy"}
 
+YAML_WORDS = "y n yes no on off true false null".split()  # no strings in YAML unless they are quoted
+
 # The first words of the card's code; `address_card` finds the model's address by them.
 CALL = 'pipeline("token-classification", model='
 
@@ -166,7 +168,9 @@ def address_card(text: str, hub_model_id: str) -> str:
     if name is None or f"\n# {_text(name[1])}\n" not in text:
         return text
     text = text.replace(f"\n# {_text(name[1])}\n", f"\n# {_text(new)}\n", 1)
-    return text.replace(name[0], f"model-index:\n- name: {new}", 1)
+    is_plain = re.fullmatch(r"[A-Za-z][\w.-]*", new) and new.lower() not in YAML_WORDS
+    own = new if is_plain else json.dumps(new)
+    return text.replace(name[0], f"model-index:\n- name: {own}", 1)
 
 
 def keep_facts(text: str, theirs: dict) -> str:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ner_data import InputError
-from ner_model.load import read_words_as_running_text
+from ner_data.windows import put_spaces_before_words
 
 MODEL = "model.onnx"
 PIP = "pip install onnx onnxruntime onnxscript"  # the last is torch's: exporting needs it, running does not
@@ -83,7 +83,7 @@ class WordTokenizer:
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
-        read_words_as_running_text(self.tokenizer)
+        put_spaces_before_words(self.tokenizer)
         settings = {}
         for name in ("special_tokens_map.json", "tokenizer_config.json"):  # older models have the first alone
             path = directory / name

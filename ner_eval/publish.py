@@ -88,7 +88,8 @@ def check_login(hub_model_id: str, token: str | None = None) -> str:
     api = HfApi(token=token)
     try:
         account = api.whoami()
-        user, role = account["name"], (account.get("auth") or {}).get("accessToken", {}).get("role")
+        access = (account.get("auth") or {}).get("accessToken") or {}  # a login by the browser has none
+        user, role = account["name"], access.get("role")
         own = [user, *(org["name"] for org in account.get("orgs", []) if org.get("roleInOrg") != "read")]
         failure = None
     except Exception as error:
@@ -100,7 +101,7 @@ def check_login(hub_model_id: str, token: str | None = None) -> str:
     namespace, _, name = hub_model_id.rpartition("/")
     for candidate in own:
         if candidate.lower() == (namespace or user).lower():
-            if not _may_write(account["auth"]["accessToken"], candidate, name):
+            if not _may_write(access, candidate, name):
                 advice = "give it the right to write there at https://huggingface.co/settings/tokens"
                 raise PublishError(f"the fine-grained token may not write to {candidate}/{name}: {advice}")
             return f"{candidate}/{name}"

@@ -35,7 +35,8 @@ class TorchModel:
     """
 
     def __init__(self, name, names, refused=None, use_cpu=False, trust_remote_code=False):
-        self.tokenizer = load_tokenizer(name, [], trust_remote_code, say=lambda line: None)  # training has said it
+        quiet = lambda line: None  # noqa: E731  training has said it
+        self.tokenizer = load_tokenizer(name, [], trust_remote_code, quiet, as_saved=True)
         self.device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
         self.batch_subwords = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
         model = load_model(name, self.tokenizer, names, keep_head=True, trust_remote_code=trust_remote_code)

@@ -28,6 +28,7 @@ MINIMUM = {  # values of flags; with lower ones `Trainer` fails, but only when i
     **dict.fromkeys(("dataloader_num_workers", "data_seed", "learning_rate", "weight_decay"), 0),
     "dataloader_prefetch_factor": 1,
 }
+WITHOUT_ARGUMENTS = ("adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused", "adafactor")
 # of --accelerator_config: the recipe deals out its batches itself
 DEALING = {"split_batches": False, "dispatch_batches": None, "even_batches": True, "use_seedable_sampler": True}
 USUAL_NAMES = {  # by what others call them
@@ -289,7 +290,7 @@ def check_optimizer(args):
     wrong = [part for part in (args.optim_args or "").split(",") if part.count("=") != 1]
     if args.optim_args and wrong:
         raise InputError(f"--optim_args {args.optim_args}: {wrong[0]!r} is not name=value")
-    if args.optim_args and (args.optim.startswith("adamw_torch") or args.optim == "adafactor"):
+    if args.optim_args and (args.optim.value in WITHOUT_ARGUMENTS):
         raise InputError(
             f"--optim_args {args.optim_args}: {args.optim.value} takes none; it has --adam_beta1 and others"
         )
@@ -363,7 +364,8 @@ def parse_training_arguments(rest, **defaults):
         raise InputError("--fp16: a CPU has no fp16 to train in; leave it out, or give --bf16 true")
     for kind in ("eval", "save", "logging"):
         strategy = getattr(args, f"{kind}_strategy")
-        if f"{kind}_steps" in given and strategy != "steps":
+        for_evaluation = kind == "logging" and args.eval_strategy == "steps" and "eval_steps" not in given
+        if f"{kind}_steps" in given and strategy != "steps" and not for_evaluation:
             now = f"--{kind}_strategy is {strategy.value}"
             raise InputError(f"--{kind}_steps: counts for nothing where {now}; give --{kind}_strategy steps too")
     dealing = {name: getattr(args.accelerator_config, name) for name in DEALING}

@@ -1,6 +1,7 @@
 """Tokenizer and encoder: the bundled `mini`, a Hub name, a directory, or `scratch`."""
 
 import collections
+import importlib.util
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 
 from ner_data import InputError
 from ner_data.bundled import model_path
+from ner_data.windows import put_spaces_before_words, reads_words_as_running_text
 
 SCRATCH = "scratch"
 SMALL = 256  # an encoder as narrow as this or narrower, such as mini, wants a higher learning rate and more epochs
@@ -64,12 +66,7 @@ def _refuse_code(name, files, config, fix):
     """
     for file, content in (("config.json", config), ("tokenizer_config.json", None)):
         if file in files and "auto_map" in (content or _read_json(name, file)):
-            from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-            kind = config.get("model_type")
-            known = f", or a copy without auto_map, since transformers has {kind} itself"
-            known *= kind in CONFIG_MAPPING_NAMES and fix == TRUST
-            raise InputError(f"--model {name}: its {file} asks to run code of its own (auto_map); {fix}{known}")
+            raise InputError(f"--model {name}: its {file} asks to run code of its own (auto_map); {fix}")
     safe = [file for file in ("model.safetensors", "model.safetensors.index.json") if file in files]
     weights = [config["transformers_weights"]] if config.get("transformers_weights") else []
     if safe == ["model.safetensors.index.json"]:
@@ -182,7 +179,7 @@ def label_order(names, config, say=print):
     return names, False
 
 
-def load_tokenizer(name, train_words, trust_remote_code=False, say=print):
+def load_tokenizer(name, train_words, trust_remote_code=False, say=print, as_saved=False):
     """The tokenizer of a model, ready for words; for `scratch`, one learnt from the training words.
 
     Args:
@@ -191,6 +188,7 @@ def load_tokenizer(name, train_words, trust_remote_code=False, say=print):
         trust_remote_code: run code that comes with the model.
         say: called with one line if characters of the words are left out (`scratch`), or if the tokenizer reads words
             given one by one otherwise than in running text.
+        as_saved: the model has learnt from words already, so they are read as its files say.
 
     Returns:
         A fast tokenizer that pads: where there is no token for that, with the one for the end of a text.
@@ -207,14 +205,19 @@ def load_tokenizer(name, train_words, trust_remote_code=False, say=print):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             name, add_prefix_space=True, trust_remote_code=trust_remote_code
         )
-        if _lowers_by_mistake(tokenizer):
+        if not as_saved and _lowers_by_mistake(name, tokenizer):
             say(f"--model {name}: its vocabulary has capitals, though its files do not say so: taken as cased")
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 name, add_prefix_space=True, trust_remote_code=trust_remote_code, do_lower_case=False
             )
     except Exception as error:  # the libraries raise a dozen types here, bare Exception among them
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"--model {name}: its tokenizer cannot be loaded ({type(error).__name__}: {reason})") from None
+        fix = ""
+        if "tiktoken" in reason and importlib.util.find_spec("sentencepiece") is None:  # what it fell back to
+            fix = "; if it is SentencePiece's (spm.model): pip install sentencepiece protobuf"
+        raise InputError(
+            f"--model {name}: its tokenizer cannot be loaded ({type(error).__name__}: {reason}){fix}"
+        ) from None
     if not tokenizer.is_fast:
         raise InputError(
             f"--model {name}: {type(tokenizer).__name__} is a slow tokenizer, without the link from words to subwords;"
@@ -226,49 +229,65 @@ def load_tokenizer(name, train_words, trust_remote_code=False, say=print):
         if tokenizer.eos_token_id is None:
             raise InputError(f"--model {name}: its tokenizer has no token to pad with; set pad_token and save it again")
         tokenizer.pad_token = tokenizer.eos_token
-    if not read_words_as_running_text(tokenizer.backend_tokenizer):
+    put_spaces_before_words(tokenizer.backend_tokenizer)
+    if not reads_words_as_running_text(tokenizer.backend_tokenizer):
+        repaired = None if as_saved else _prepend_spaces(name, tokenizer)
+        if repaired is not None:
+            return repaired
         say(f"--model {name}: its tokenizer takes a word given by itself for the end of a longer one, unlike in a text")
     return tokenizer
 
 
-def _lowers_by_mistake(tokenizer):
+def _lowers_by_mistake(name, tokenizer):
     """Whether a tokenizer makes letters small that its vocabulary has: transformers' default for a BERT whose files do
     not say (of a cased one with a `vocab.txt` alone, such as older BioBERTs)."""
     if not getattr(tokenizer, "do_lower_case", False):
         return False
+    for file in ("tokenizer_config.json", "tokenizer.json"):
+        try:
+            said = _read_json(name, file)
+        except InputError:
+            continue
+        if "do_lower_case" in said or said.get("normalizer"):
+            return False
     words = [word for word in tokenizer.get_vocab() if not re.fullmatch(r"\[.*\]|<.*>", word)]
     return sum(word != word.lower() for word in words) > len(words) / 100
 
 
-def read_words_as_running_text(tokenizer):
-    """Byte-level BPE and its kin: make a word that stands alone the same as one after a space.
+def _prepend_spaces(name, tokenizer):
+    """A tokenizer whose normalizer puts a space before each word and each text, or None where that does not make a word
+    given by itself the same as one in a text, or where the model reads from left to right.
 
-    `add_prefix_space=True` does this for RoBERTa; a tokenizer that is only a `tokenizer.json` (ModernBERT) ignores it,
-    and those that make spaces part of subwords by other means (Gemma, Llama 3) do not know it.
-
-    Args:
-        tokenizer: `tokenizers.Tokenizer`, changed in place.
-
-    Returns:
-        Whether words given one by one are read as in a text now.
+    For those that make spaces part of subwords by other means than byte-level BPE alone (Gemma, Llama 3). A class of
+    its own would make its normalizer anew when it is loaded (transformers 5), so it becomes the plain one. A space may
+    be a subword by itself (before digits) and carry the label then: no matter where all subwords are seen, but a
+    decoder has not seen the word yet.
     """
+    import transformers
     from tokenizers.normalizers import Prepend, Sequence
-    from tokenizers.pre_tokenizers import ByteLevel
 
-    def same():
-        return tokenizer.encode(["a", "a"], is_pretokenized=True).ids == tokenizer.encode("a a").ids
+    if any(kind.endswith(("CausalLM", "LMHeadModel")) for kind in _architectures(name)):
+        return None
+    backend = tokenizer.backend_tokenizer
+    before = backend.normalizer
+    backend.normalizer = Prepend(" ") if before is None else Sequence([Prepend(" "), before])
+    if not reads_words_as_running_text(backend):
+        backend.normalizer = before
+        return None
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        padding_side=tokenizer.padding_side,
+        model_input_names=tokenizer.model_input_names,
+        **tokenizer.special_tokens_map,
+    )
 
-    pre_tokenizer = tokenizer.pre_tokenizer
-    if isinstance(pre_tokenizer, ByteLevel) and not pre_tokenizer.add_prefix_space:
-        pre_tokenizer.add_prefix_space = True
-        tokenizer.pre_tokenizer = pre_tokenizer
-    if same():
-        return True
-    before = tokenizer.normalizer
-    tokenizer.normalizer = Prepend(" ") if before is None else Sequence([Prepend(" "), before])
-    if not same():
-        tokenizer.normalizer = before
-    return same()
+
+def _architectures(name):
+    try:
+        return _read_json(name, "config.json").get("architectures") or []
+    except InputError:
+        return []
 
 
 def learn_wordpiece(words, vocab_size=8000, min_frequency=2, say=print):

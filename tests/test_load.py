@@ -1,5 +1,6 @@
 """Loading: clear errors, limits, the vocabulary of `scratch`."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -75,7 +76,6 @@ def _without_padding(directory, **special):
     learner = tokenizers.Tokenizer(tokenizers.models.BPE())
     learner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-    learner.pre_tokenizer = tokenizers.pre_tokenizers.Split("▁", "merged_with_next")
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet, show_progress=False
     )
@@ -173,6 +173,32 @@ def test_spaces_that_a_normalizer_makes_part_of_subwords_stand_before_words_too(
     ids = found(words, is_split_into_words=True)["input_ids"]
     assert lines == [] and ids == found(" ".join(words))["input_ids"]
     assert found.convert_ids_to_tokens(ids)[0].startswith("▁")
+    glued = load_tokenizer(str(tmp_path), [], say=lines.append, as_saved=True)(words, is_split_into_words=True)
+    assert glued["input_ids"] != ids and len(lines) == 1  # as a model that is trained already has learnt them
+    (tmp_path / "config.json").write_text('{"architectures": ["GemmaForCausalLM"]}')
+    assert load_tokenizer(str(tmp_path), [], say=lines.append).backend_tokenizer.normalizer is not None
+    assert len(lines) == 2  # a decoder, which would label the space before a number without having seen the number
+
+    parts = json.loads(learner.to_str())["model"]  # a class of its own, whose files are not read as they are
+    gemma = transformers.GemmaTokenizer(vocab=parts["vocab"], merges=[tuple(pair) for pair in parts["merges"]])
+    gemma.save_pretrained(tmp_path / "gemma")
+    (tmp_path / "gemma" / "config.json").write_text('{"model_type": "modernbert"}')
+    found = load_tokenizer(str(tmp_path / "gemma"), [], say=lines.append)
+    ids = found(words, is_split_into_words=True)["input_ids"]
+    assert len(lines) == 2 and ids == found(" ".join(words))["input_ids"]
+    found.save_pretrained(tmp_path / "gemma")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "gemma")
+    assert again(words, is_split_into_words=True)["input_ids"] == ids
+    assert again.special_tokens_map == found.special_tokens_map
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sentencepiece") is not None, reason="sentencepiece is installed")
+def test_a_tokenizer_that_is_sentencepieces_alone_names_the_packages(tmp_path):
+    transformers.DebertaV2Config(vocab_size=8).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
+    (tmp_path / "spm.model").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"its tokenizer cannot be loaded .*: pip install sentencepiece protobuf$"):
+        load_tokenizer(str(tmp_path), [])
 
 
 @pytest.mark.parametrize(("word", "lines"), [("Merkel", 1), ("merkel", 0)])
@@ -184,6 +210,9 @@ def test_a_cased_bert_whose_files_do_not_say_so_is_not_made_lower(word, lines, t
     tokenizer = load_tokenizer(str(tmp_path), [], say=said.append)
     assert tokenizer.tokenize(word) == [word] and tokenizer.do_lower_case == (not lines)
     assert len(said) == lines and all("its vocabulary has capitals" in line for line in said)
+    assert load_tokenizer(str(tmp_path), [], as_saved=True).do_lower_case  # as a trained model has learnt its words
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+    assert load_tokenizer(str(tmp_path), [], say=said.append).do_lower_case and len(said) == lines  # its files say so
 
 
 def test_label_maps_that_contradict_each_other():

@@ -62,6 +62,10 @@ def test_the_tokenizer_without_transformers(encoder_dir, tmp_path):
     words = ["Paris", "U.S.", "didn't", "東京", "\u200b", " x", "São", "e\u0301", "👍🏽", ".", ""]
     for mine, oracle in zip(word_pieces(ours, words), word_pieces(theirs, words), strict=True):
         assert mine.tolist() == oracle.tolist()
+    path = tmp_path / "tokenizer.json"  # as somebody else may have saved it: a byte-level one without the space
+    path.write_text(path.read_text().replace('"add_prefix_space": true', '"add_prefix_space": false'))
+    for mine, oracle in zip(word_pieces(WordTokenizer(tmp_path), words), word_pieces(theirs, words), strict=True):
+        assert mine.tolist() == oracle.tolist()
     assert special_tokens(ours) == special_tokens(theirs)
     assert (ours.pad_token_id, ours.unk_token_id) == (theirs.pad_token_id, theirs.unk_token_id)
 

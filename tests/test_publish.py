@@ -493,6 +493,12 @@ def test_who_may_only_read_in_an_organization_is_told_before_training(hub, monke
         check_login("acme/x")
 
 
+@pytest.mark.parametrize("auth", [{"auth": {"type": "oauth"}}, {"auth": None}, {}])
+def test_a_login_by_the_browser_names_no_token(hub, monkeypatch, auth):
+    monkeypatch.setattr(publishing.HfApi, "whoami", lambda self: {"name": "me", "orgs": []} | auth)
+    assert check_login("x") == "me/x"
+
+
 @pytest.mark.parametrize(
     ("entity", "permissions", "writes"),
     [
@@ -686,6 +692,8 @@ def test_the_cards_code_gets_the_address_and_nothing_else_changes(tmp_path):
     code = 'ner = pipeline("token-classification", model="me/x", aggregation_strategy="first")'
     assert [line for line in after if line not in before] == ["- name: x", "# x", code]
     own = text.replace("\n# m\n", "\n# A title of one's own\n")  # then the name in the index stays too
+    for name in ("2024", "2024-05-01", "on", "null", "1e3"):  # which YAML would take for something else
+        assert ModelCard(address_card(text, f"me/{name}")).data.model_name == name
     assert [line for line in address_card(own, "me/x").splitlines() if line not in before] == [
         "# A title of one's own",
         code,
