@@ -25,7 +25,6 @@ from ner_model.arguments import (
     OWNED,
     HfArgumentParser,
     check_flags,
-    given_flags,
     refuse,
     training_arguments,
     training_flags,
@@ -87,7 +86,6 @@ class Recipe:
         "copies of each training sentence that has entities, with other ones in their place; if not given, 1 to 5 for"
         " small pre-trained encoders and at most 2,000 sentences, 0 with --num_train_epochs or --max_steps",
     )
-    tokens_per_batch: int | None = flag(None, "subwords in a batch, about; in place of --per_device_train_batch_size")
     patience: int | None = flag(None, "stop after so many evaluations without a better F1; all epochs if not given")
     trust_remote_code: bool = flag(False, "load a --model that brings code of its own (auto_map) or pickled weights")
     push_to_hub: bool = flag(False, "push the result to the Hub at the end")
@@ -113,13 +111,10 @@ def parse(argv):
     parser.error = refuse
     recipe, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
     check_flags(rest, own)
-    least_of = {"max_length": 8, "stride": 0, "seed": 0, "augment": 0, "patience": 1, "tokens_per_batch": 8}
-    for name, least in least_of.items():
+    for name, least in (("max_length", 8), ("stride", 0), ("seed", 0), ("augment", 0), ("patience", 1)):
         value = getattr(recipe, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: give {least} or more")
-    if recipe.tokens_per_batch and "per_device_train_batch_size" in given_flags(rest):
-        raise InputError("--tokens_per_batch: in place of --per_device_train_batch_size; give one of them")
     if recipe.seed >= 2**32:  # numpy's limit
         raise InputError(f"--seed {recipe.seed}: give {2**32 - 1} or less")
     for name, choices in (("decoding", DECODINGS), ("class_weights", CLASS_WEIGHTS)):
@@ -274,7 +269,7 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
     for split, part in encoded.items():
         say_encoded(split, part, count_labelled(windows[split], collator), say)
     say_first_sentence(tables["train"], encoded["train"], tokenizer, names, say)
-    say_batches(windows["train"], args, multiple, say, recipe.tokens_per_batch)
+    say_batches(windows["train"], args, multiple, say)
 
     # 7 assemble
     args.output_dir = recipe.output_dir or new_run_directory(recipe.model)
@@ -289,7 +284,6 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
         compute_loss_func=WordLoss(args.label_smoothing_factor, weights),
         compute_metrics=ComputeMetrics(names, recipe.decoding),
         callbacks=early_stopping(recipe.patience),
-        tokens_per_batch=recipe.tokens_per_batch,
     )
     trainer.copies = copies if len(training) > sentences else 0
     trainer.place_of = places_in_files(training, encoded["train"], recipe.dataset_name or files["train"])

@@ -452,7 +452,6 @@ def _training(metrics: dict, base_model: str | None, dataset: str) -> str:
         "Learning rate": training.get("learning_rate"),
         "Label smoothing": training.get("label_smoothing"),
         "Batch size": training.get("batch_size"),
-        "Subwords in a batch": training.get("subwords_in_a_batch"),
         "Precision of the arithmetic": training.get("precision"),
         "Seed": metrics.get("seed"),
         "Hardware": training.get("hardware"),

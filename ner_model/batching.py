@@ -109,12 +109,10 @@ class LengthBuckets(torch.utils.data.Sampler):
             batches.extend(part[k : k + self.batch_size] for k in range(0, len(part), self.batch_size))
         full = [batch for batch in batches if len(batch) == self.batch_size]
         short = [batch for batch in batches if len(batch) < self.batch_size]
-        return self._largest_first([full[k] for k in random.permutation(len(full))] + short)
-
-    def _largest_first(self, batches):
-        room = [len(batch) * int(self.lengths[batch].max()) for batch in batches]
+        ordered = [full[k] for k in random.permutation(len(full))] + short
+        room = [len(batch) * int(self.lengths[batch].max()) for batch in ordered]
         largest = room.index(max(room)) if room else 0
-        return batches[largest : largest + 1] + batches[:largest] + batches[largest + 1 :]
+        return ordered[largest : largest + 1] + ordered[:largest] + ordered[largest + 1 :]
 
     def padding(self, multiple=1):
         """The share of padding among the positions of the epoch's batches, each as long as its longest window, rounded
@@ -124,56 +122,16 @@ class LengthBuckets(torch.utils.data.Sampler):
         return 1 - sum(int(self.lengths[batch].sum()) for batch in batches) / max(1, room)
 
 
-class TokenBudgets(LengthBuckets):
-    """Batches of windows of similar length, and of about as many subwords each: many short windows, or a few long ones.
-
-    Shuffle, cut into pools, sort each pool by length, every other one backwards, so that neighbours are alike across
-    pools; cut what comes of it at equal numbers of subwords; shuffle the batches. Each epoch has the same number of
-    batches, none of them empty.
-
-    Args:
-        lengths: int array (windows,).
-        tokens: subwords in a batch without padding, of all processes together; more where the longest window has more.
-        seed, process, processes, pool: as for `LengthBuckets`.
-    """
-
-    def __init__(self, lengths, tokens, seed, process=0, processes=1, pool=50):
-        total, longest = int(lengths.sum()), int(lengths.max(initial=1))
-        self.batch_count = max(1, total // max(tokens, longest * processes)) if total else 0
-        super().__init__(lengths, -(-len(lengths) // max(1, self.batch_count)), seed, process, processes, pool)
-
-    def __len__(self):
-        return self.batch_count
-
-    def batches(self):
-        """The batches of the epoch before they are split: a list of int64 arrays."""
-        random = np.random.default_rng((self.seed, self.epoch))
-        order = random.permutation(len(self.lengths))
-        pool, parts = self.batch_size * self.pool, []
-        for begin in range(0, len(order), pool):
-            part = order[begin : begin + pool]
-            part = part[np.argsort(self.lengths[part], kind="stable")]
-            parts.append(part[::-1] if len(parts) % 2 else part)
-        order = np.concatenate(parts) if parts else order
-        size = self.lengths[order].astype(np.int64)
-        middle = 2 * np.cumsum(size) - size  # of each window, in half subwords; no two neighbours skip a batch
-        batch = middle * self.batch_count // max(1, 2 * int(size.sum()))
-        batches = np.split(order, np.flatnonzero(np.diff(batch)) + 1) if len(order) else []
-        return self._largest_first([batches[k] for k in random.permutation(len(batches))])
-
-
-def train_batches(lengths, args, batch_size, tokens=None):
-    """The training batches that the flags ask for: `LengthBuckets`, or `TokenBudgets` where there is a budget.
+def train_batches(lengths, args, batch_size):
+    """The training batches that `TrainingArguments` ask for: `LengthBuckets`.
 
     Args:
         lengths: int array (windows,).
         args: `transformers.TrainingArguments`.
         batch_size: windows in the share of one process.
-        tokens: subwords in the share of one process (`--tokens_per_batch`), or None.
     """
     seed = args.seed if args.data_seed is None else args.data_seed
-    kind, size = (LengthBuckets, batch_size) if tokens is None else (TokenBudgets, tokens)
-    return kind(lengths, size * args.world_size, seed, args.process_index, args.world_size)
+    return LengthBuckets(lengths, batch_size * args.world_size, seed, args.process_index, args.world_size)
 
 
 def rounding(args, config):
@@ -193,7 +151,7 @@ def rounding(args, config):
     return 4 if narrow and args.bf16 and args.device.type == "cpu" else 1
 
 
-def say_batches(windows, args, multiple=1, say=print, tokens=None):
+def say_batches(windows, args, multiple=1, say=print):
     """Say in one line how many training batches an epoch has, how large they are, and how much of them is padding.
 
     Args:
@@ -201,13 +159,9 @@ def say_batches(windows, args, multiple=1, say=print, tokens=None):
         args: `transformers.TrainingArguments`.
         multiple: that lengths are rounded up to.
         say: called with the line.
-        tokens: as for `train_batches`.
     """
-    batches = train_batches(WindowRows(windows).lengths, args, args.train_batch_size, tokens)
-    size = f"{batches.batch_size} windows"
-    if tokens is not None:
-        size = f"about {int(batches.lengths.sum()) // len(batches):,} subwords"
-    say(f"batches: {len(batches):,} of {size}, {batches.padding(multiple):.1%} padding")
+    batches = train_batches(WindowRows(windows).lengths, args, args.train_batch_size)
+    say(f"batches: {len(batches):,} of {batches.batch_size} windows, {batches.padding(multiple):.1%} padding")
 
 
 def own_batches(trainer, rows, batch_sampler):

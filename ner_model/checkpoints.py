@@ -212,7 +212,6 @@ class VerifiedCheckpoints:
             "--seed": args.seed,
             "--data_seed": args.data_seed,
             "batch size over all processes": self._train_batch_size * args.world_size,
-            "--tokens_per_batch": getattr(self, "tokens_per_batch", None),
             "--gradient_accumulation_steps": args.gradient_accumulation_steps,
             "--learning_rate": args.learning_rate,  # another would be ignored: the optimizer keeps its own
             "--weight_decay": args.weight_decay,

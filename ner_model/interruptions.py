@@ -148,10 +148,7 @@ class Interruptible:
         if self._evaluates and self._asked_to_stop():
             raise EvaluationLeft
         phase = "train" if self.model.training else "eval"
-        flag = f"--per_device_{phase}_batch_size"
-        if phase == "train" and getattr(self, "tokens_per_batch", None):
-            flag = "--tokens_per_batch"
-        self._at_work = flag, tuple(inputs["input_ids"].shape)
+        self._at_work = f"--per_device_{phase}_batch_size", tuple(inputs["input_ids"].shape)
         return super()._prepare_inputs(inputs)
 
     # signals
@@ -266,13 +263,12 @@ class Interruptible:
                 raise TrainingStopped(f"out of memory before the first batch: {fix}") from error
             flag, (rows, tokens) = self._at_work
             steps = ""
-            size = getattr(self.args, flag[2:], None) or self.tokens_per_batch
-            if flag in ("--per_device_train_batch_size", "--tokens_per_batch"):
+            if flag == "--per_device_train_batch_size":
                 now = self.args.gradient_accumulation_steps
                 steps = f", with a higher --gradient_accumulation_steps (now {now}) for steps as large as before"
             raise TrainingStopped(
                 f"out of memory at step {self.state.global_step}, with a batch of {rows} windows x {tokens} tokens:"
-                f" lower {flag} (now {size}){steps}, or lower --max_length"
+                f" lower {flag} (now {getattr(self.args, flag[2:])}){steps}, or lower --max_length"
             ) from error
 
     # numbers

@@ -34,9 +34,8 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     sentence (windows,), first_word (windows,)); -100 is padding. `ner_data.windows.join_windows` puts them in order.
     """
 
-    def __init__(self, *args, tokens_per_batch=None, **kwargs):
+    def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.tokens_per_batch = tokens_per_batch
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
         self.add_callback(EpochRows())
@@ -61,8 +60,7 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
     def get_train_dataloader(self):
         """This process's share of all batches."""
         rows = WindowRows(self._remove_unused_columns(self.train_dataset, description="training"))
-        batches = train_batches(rows.lengths, self.args, self._train_batch_size, self.tokens_per_batch)
-        return own_batches(self, rows, batches)
+        return own_batches(self, rows, train_batches(rows.lengths, self.args, self._train_batch_size))
 
     def _clip_grad_norm(self, model):
         """The stock one, but that on a CPU gradients which are short enough are not multiplied by 1: the same bytes."""
@@ -213,14 +211,6 @@ class EpochRows(ProgressCallback):
         tqdm.write(f"{state.epoch or 0:5.2f}  {loss:>10}  {figures}")
 
 
-def _size_of_steps(trainer):
-    """The sentences of a step, or the subwords where there is a budget of these."""
-    args, tokens = trainer.args, getattr(trainer, "tokens_per_batch", None)
-    share = args.train_batch_size if tokens is None else tokens
-    size = share * args.gradient_accumulation_steps * args.world_size
-    return {"batch_size": size} if tokens is None else {"subwords_in_a_batch": size}
-
-
 def training_facts(trainer):
     """How a finished training went: a dict for metrics.json, memory left out.
 
@@ -241,7 +231,7 @@ def training_facts(trainer):
         "best_epoch": best[0] if best else None,
         "learning_rate": args.learning_rate,
         "label_smoothing": args.label_smoothing_factor,
-        **_size_of_steps(trainer),
+        "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         "precision": {"no": "fp32"}.get(trainer.accelerator.mixed_precision, trainer.accelerator.mixed_precision),
         "hardware": hardware(args),
         "seconds": logged.get("train_runtime"),

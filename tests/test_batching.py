@@ -15,7 +15,6 @@ from ner_data.labels import IGNORED
 from ner_model.batching import (
     LengthBuckets,
     LongestFirst,
-    TokenBudgets,
     WindowCollator,
     WindowRows,
     count_labelled,
@@ -179,40 +178,6 @@ def test_any_number_of_processes_sees_the_batches_of_one(processes, windows):
         assert len(dealt) == len(whole) == len(shares[0])
 
 
-@pytest.mark.parametrize("processes", [1, 3])
-@pytest.mark.parametrize("tokens", [40, 300, 900, 10**9])
-@pytest.mark.parametrize("windows", [1, 5, 1003])
-def test_a_budget_of_subwords_makes_batches_of_about_as_many(windows, tokens, processes):
-    lengths = np.random.default_rng(0).integers(3, 60, windows)
-    whole = TokenBudgets(lengths, tokens * processes, seed=1)
-    shares = [TokenBudgets(lengths, tokens * processes, 1, process, processes) for process in range(processes)]
-    orders = []
-    for epoch in (0, 1, 2):
-        for budgets in (whole, *shares):
-            budgets.set_epoch(epoch)
-        batches = whole.batches()
-        orders.append(np.concatenate(batches).tolist())
-        assert sorted(orders[-1]) == list(range(windows))
-        assert len(batches) == len(whole) and all(len(batch) for batch in batches)  # as many in every epoch
-        mean = lengths.sum() / len(batches)
-        assert all(abs(lengths[batch].sum() - mean) <= lengths.max() for batch in batches)
-        if windows == 1003 and tokens < 10**9:
-            assert mean >= max(tokens * processes, lengths.max()) and mean < 1.2 * max(tokens * processes, 60)
-        room = [len(batch) * lengths[batch].max() for batch in batches]
-        assert room[0] == max(room)
-    assert windows < 6 or (orders[0] != orders[1] != orders[2])
-    dealt = list(zip(*shares, strict=True))
-    assert [sum(parts, []) for parts in dealt] == [batch.tolist() for batch in shares[0].batches()]
-
-
-def test_a_budget_of_subwords_wastes_little_padding_and_holds_the_largest_batch_down():
-    lengths = np.random.default_rng(0).gamma(4, 7, 8000).astype(int) + 3
-    budgets, buckets = TokenBudgets(lengths, 1000, seed=0), LengthBuckets(lengths, 32, seed=0)
-    assert budgets.padding() < 0.05 and abs(len(budgets) - len(buckets)) < 10
-    room = [max(len(b) * lengths[b].max() for b in one.batches()) for one in (budgets, buckets)]
-    assert room[0] < 1500 < 3000 < room[1]
-
-
 def test_the_share_of_padding():
     buckets = LengthBuckets(np.array([4, 1, 2, 4, 3]), batch_size=2, seed=0)
     assert sorted(buckets.lengths[batch].tolist() for batch in buckets.batches()) == [[1, 2], [3, 4], [4]]
@@ -226,11 +191,7 @@ def test_batches_are_said(tmp_path):
     said = []
     say_batches(data, args, say=said.append)
     say_batches(data, args, 4, said.append)
-    say_batches(data, args, 1, said.append, tokens=6)
-    assert said == [
-        *("batches: 3 of 2 windows, 12.5% padding", "batches: 3 of 2 windows, 30.0% padding"),
-        "batches: 2 of about 7 subwords, 17.6% padding",
-    ]
+    assert said == ["batches: 3 of 2 windows, 12.5% padding", "batches: 3 of 2 windows, 30.0% padding"]
 
 
 def test_buckets_waste_little_padding():

@@ -288,7 +288,6 @@ def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message)
         "--weight_decay",
         "--adam_beta1",
         "--adam_epsilon",
-        "--tokens_per_batch",
         "--optim_args",
     ]
     + ["--lr_scheduler_type", "--lr_scheduler_kwargs", "--warmup_steps", "steps per epoch", "--seed", "--data_seed"],

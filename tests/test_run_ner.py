@@ -151,16 +151,6 @@ def test_what_saves_memory_and_time_is_turned_on(corpus, bert_dir, tmp_path, mon
     assert len(trainer.model.bert.embeddings._forward_hooks) == 1
 
 
-def test_a_run_with_a_budget_of_subwords(corpus, bert_dir, tmp_path, capsys):
-    flags = ["--model", bert_dir, "--train_file", corpus, "--output_dir", tmp_path, "--tokens_per_batch", 300, *QUICK]
-    run_ner.main(list(map(str, flags)))
-    count, size = re.search(r"\nbatches: (\d+) of about (\d+) subwords", capsys.readouterr().out).groups()
-    training = json.loads((tmp_path / "metrics.json").read_text())["training"]
-    assert training["steps"] == 2 * int(count) and int(size) >= 300
-    assert training["subwords_in_a_batch"] == 300 and "batch_size" not in training
-    assert "\n- Subwords in a batch: 300\n" in (tmp_path / "README.md").read_text()
-
-
 def test_the_head_of_a_fine_tuned_model_is_gone_on_with(finished, corpus, tmp_path, monkeypatch):
     flags = ["--model", finished[0], "--train_file", corpus, "--output_dir", tmp_path, "--decoding", "argmax"]
     trainer = assembled(monkeypatch, *flags)
@@ -542,11 +532,6 @@ WRONG = {
         ["--accelerator_config", '{"gradient_accumulation_kwargs": {"num_steps": 2}}'],
         "--accelerator_config: batches are dealt out by the recipe",
     ),
-    "two sizes of a batch": (
-        ["--tokens_per_batch", "900", "--per_device_train_batch_size", "8"],
-        "--tokens_per_batch: in place of --per_device_train_batch_size; give one of them",
-    ),
-    "a budget of nothing": (["--tokens_per_batch", "0"], "--tokens_per_batch 0: give 8 or more"),
     "no decoding": (["--decoding", "beam"], "--decoding beam: give one of argmax, viterbi"),
     "workers that are none": (["--dataloader_persistent_workers", "true"], "give --dataloader_num_workers too"),
     "no seed of numpy's": (["--seed", "4294967296"], "--seed 4294967296: give 4294967295 or less"),
