@@ -27,17 +27,7 @@ FIGURES = {
 NUMBERS = (*FIGURES, "training seconds", "seeds")
 COLUMNS = ("data set", "system", *NUMBERS, "judged on")
 # of metrics.json's "training", the last of its scores
-SETTINGS = (
-    "way",
-    "epochs",
-    "learning_rate",
-    "label_smoothing",
-    "batch_size",
-    "subwords_in_a_batch",
-    "precision",
-    "hardware",
-    "decoding",
-)
+SETTINGS = ("way", "epochs", "learning_rate", "label_smoothing", "batch_size", "precision", "hardware", "decoding")
 
 
 @dataclass(frozen=True)
