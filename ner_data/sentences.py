@@ -43,10 +43,10 @@ def sentence_table(words):
     return pa.table(columns if words.groups is None else columns | {"group": words.groups})
 
 
-def check_separated(place, sentences, words, has_header=False, has_ids=False):
+def check_separated(place, sentences, words, has_header=False):
     """Raise InputError where nothing separates the sentences: so many words would be one.
 
-    has_header: whether there could be a column of ids; has_ids: whether there is.
+    has_header: whether there could be a column of ids.
     """
     if sentences == 1 and words > LONGEST:
         what, fix = "no blank line", "put a blank line between sentences"
@@ -55,8 +55,6 @@ def check_separated(place, sentences, words, has_header=False, has_ids=False):
                 "neither a column of sentence ids nor a blank line",
                 f"name the column with --sentence_column, or {fix}",
             )
-        if has_ids:
-            what, fix = "a single sentence id", "write the id of each sentence on its first row"
         raise InputError(f"{place}: {what}, so {words:,} words would be one sentence, {fix}")
 
 

@@ -141,7 +141,7 @@ def _fill(order, sizes, entities, targets):
             taken[group] = True
             room -= sizes[group]
     left = [group for group in order if not taken[group] and sizes[group] < 2 * room]
-    if 2 * room > targets[-1] and left:
+    if 2 * room > targets[-1] and left and taken.sum() < len(taken) - 1:  # the rest is not to be empty
         taken[min(left, key=lambda group: sizes[group])] = True
     return taken
 

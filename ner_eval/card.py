@@ -285,7 +285,8 @@ def _types(labels: list[str] | None, per_type: dict) -> list[str]:
 
 def _resampled(scores: dict) -> str:
     intervals = scores.get("intervals") or {}
-    if not any(intervals.get(key) for key in ("f1", "macro_f1", "per_type")):
+    of_type = (intervals.get("per_type") or {}).values()
+    if not any([intervals.get("f1"), intervals.get("macro_f1"), *of_type]):
         return ""
     draws = f" ({intervals['resamples']:,} resamples)" if intervals.get("resamples") else ""
     return f" In brackets: {_level(scores)} intervals of the bootstrap over sentences{draws}."

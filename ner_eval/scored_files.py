@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_data import InputError, schemes
+from ner_data.formats.jsonl import TOKENS
 from ner_data.formats.word_csv import Columns, column_names
 from ner_data.read import FORMATS, read_words
 from ner_data.sentences import Words, check_words, in_bio
@@ -103,7 +104,10 @@ def _read_words(path, columns, has_csv, say):
     if guess:
         say(f"{path}: {guess}")
     try:
-        return next(read_words(path, columns, format, say=say))
+        found = list(read_words(path, columns, format, say=say))
+        if len(found) > 1:
+            raise InputError(f"{path}: {len(found)} files, give one at a time")
+        return found[0]
     except InputError as error:
         raise InputError(f"{error} ({guess})" if guess else str(error)) from None
 
@@ -130,9 +134,12 @@ def _predicted_of_run(path, say):
         if not text.strip():
             continue
         record = _parse(place, text)
-        length = len(record["tokens"]) if isinstance(record.get("tokens"), list) else 0
+        key = next((key for key in TOKENS if key in record), TOKENS[0])
+        length = len(record[key]) if isinstance(record.get(key), list) else 0
+        if not length:
+            raise InputError(f"{place}: no words in `{key}`, delete the line")
         starts.append(len(tokens))
-        tokens += _values(place, record, "tokens", length, (str,))
+        tokens += _values(place, record, key, length, (str,))
         tags += _values(place, record, "predicted", length, (str,))
         lines += itertools.repeat(line, length)
         if "confidence" in record:
@@ -188,15 +195,20 @@ def _predicted_tags(words, gold_scheme, say):
 
     They are in the gold tags' scheme if it fits them, but tags of B-, I- and O are in IO or IOB1 only if those are.
     """
-    letters = set(tag[:2] for tag in words.tags.unique().to_pylist() if tag != "O")
-    scheme = "BIO" if letters <= {"B-", "I-"} and gold_scheme not in ("IO", "IOB1") else gold_scheme
+    letters = {tag[:2] for tag in words.tags.unique().to_pylist() if tag != "O"}
+    scheme = gold_scheme
+    if letters <= {"B-", "I-"}:
+        taken = schemes.take_apart(words.tags, words.starts, "BIO")
+        astray = len(schemes.illegal(taken, "BIO"))
+        scheme = gold_scheme if astray and gold_scheme in ("IO", "IOB1") else "BIO"
+        if scheme == "BIO" and astray > (taken.letters == schemes.BEGIN).sum():
+            most = f"{astray:,} I- begin an entity in the predicted tags, more than B- do"
+            say(f"{words.path}: {most}, and strict scores count none of these; --lenient does")
     if scheme is None or len(schemes.ill_formed(words.tags, scheme)):
         scheme, _ = schemes.detect(words.tags, words.starts)
     notes = []
     converted = in_bio(words, scheme, repair=True, say=notes.append)
     if scheme in (None, "BIO"):
-        if letters == {"I-"}:
-            say(f"{words.path}: no B- in the predicted tags, so strict scores count none of them; --lenient does")
         return words.tags
     for note in [f"{words.path}: predicted tags converted from {scheme} to BIO", *notes[1:]]:
         say(note)

@@ -95,7 +95,19 @@ def test_predictions_without_any_beginning_are_remarked_upon(tmp_path):
     gold = write(tmp_path / "gold.conll", "a/B-geo", "b/O")
     said = []
     read_tagged(gold, pred := write(tmp_path / "pred.conll", "a/I-geo", "b/O"), say=said.append)
-    assert said[-1] == f"{pred}: no B- in the predicted tags, so strict scores count none of them; --lenient does"
+    most = "1 I- begin an entity in the predicted tags, more than B- do"
+    assert said[-1] == f"{pred}: {most}, and strict scores count none of these; --lenient does"
+    said.clear()
+    gold = write(tmp_path / "iob1.conll", "a/I-geo", "b/B-geo", "c/I-per")
+    read_tagged(gold, write(tmp_path / "bio.conll", "a/B-geo", "b/B-geo", "c/B-per"), say=said.append)
+    assert len(said) == 2 and "every tag is the gold tag" in said[1]  # flawless BIO is not read as IOB1
+
+
+def test_several_files_are_refused(tmp_path):
+    for name in ("g-1.conll", "g-2.conll"):
+        write(tmp_path / name, "a/B-geo", "b/O")
+    with pytest.raises(InputError, match="2 files, give one at a time"):
+        read_tagged(str(tmp_path / "g-*.conll"), str(tmp_path / "g-1.conll"), say=quiet)
 
 
 def test_columns_of_conll_are_numbers_and_those_of_a_csv_names(tmp_path):
@@ -170,6 +182,7 @@ def test_a_word_predicted_does_not_make_a_run_file(tmp_path):
         ({"confidence": [0.5, -0.2]}, "jsonl:2: `confidence` -0.2: no probability, write numbers from 0 to 1"),
         ({"confidence": [99, 0.5]}, "jsonl:2: `confidence` 99: no probability"),
         ({"confidence": [float("nan"), 0.5]}, "jsonl:2: `confidence` nan: no probability"),
+        ({"tokens": [], "tags": [], "predicted": []}, "jsonl:2: no words"),
         ({"predicted": ["b-geo", "O"]}, r"jsonl:2: the tag is neither O nor .*'b-geo'"),
     ],
 )

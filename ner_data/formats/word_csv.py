@@ -144,7 +144,6 @@ def words_of_rows(path, tokens, tags, ids, blank, lines, groups=None):
         check_separated(f"{path}:{lines[0]}", len(starts), len(kept), has_header=True)
     else:
         starts = _starts_by_id(path, _at(ids, kept), lines, np.diff(kept, prepend=kept[0] - 1) > 1)
-        check_separated(f"{path}:{lines[0]}", len(starts), len(kept), has_ids=True)
     if groups is not None:
         groups = _groups_of_sentences(path, _at(groups, kept), starts, lines)
     return Words(path, _at(tokens, kept), _at(tags, kept), starts, lines, groups)
