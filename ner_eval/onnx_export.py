@@ -27,6 +27,7 @@ from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_eval.onnx_runtime import MAX_LENGTH, MODEL, PIP, PRECISION, WEIGHTS_HASH, weights_hash
 from ner_eval.recognizer import Recognizer
 from ner_eval.span_counts import span_scores
+from ner_model.load import load_model
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 MAX_F1_LOSS = 0.01
@@ -100,7 +101,10 @@ def export_onnx(directory, *, int8=False, sentences=None, say=print):
 
 
 def _trace(exact, path):
-    """torch's exporter, with any number of windows and of subwords. The TorchScript one loses the padding mask."""
+    """torch's exporter, with any number of windows and of subwords. The TorchScript one loses the padding mask.
+
+    The weights are loaded once more: those of a recogniser may be packed.
+    """
     import torch
 
     class Logits(torch.nn.Module):
@@ -111,9 +115,10 @@ def _trace(exact, path):
         def forward(self, input_ids, attention_mask):
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
 
+    model = load_model(str(path.parent), exact.tokenizer, exact.settings.names, keep_head=True).eval()
     ids = torch.full((2, 9), exact.tokenizer.pad_token_id)
     mask = torch.ones_like(ids)
-    ids[0], mask[1, 6:] = torch.arange(9) % exact.model.model.config.vocab_size, 0
+    ids[0], mask[1, 6:] = torch.arange(9) % model.config.vocab_size, 0
     sizes = {0: torch.export.Dim("windows", max=4096), 1: torch.export.Dim("subwords", max=exact.model.limit)}
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
@@ -123,7 +128,7 @@ def _trace(exact, path):
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                Logits(exact.model.model.cpu()),
+                Logits(model),
                 (ids, mask),
                 path,
                 input_names=["input_ids", "attention_mask"],
@@ -138,7 +143,6 @@ def _trace(exact, path):
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-        exact.model.model.to(exact.model.device)
 
 
 def _describe(path, directory, limit, precision):

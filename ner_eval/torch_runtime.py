@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import torch
 
 from ner_model.load import SMALL, load_model, load_tokenizer, subword_limit
+from ner_model.packed_linear import linear_layers, pack
 from ner_model.precision import bf16_between_products, choose_precision
 
 CPU_BATCH = 1024  # subwords in a batch, padding included: measured, larger ones only add padding
@@ -47,9 +48,10 @@ class TorchModel:
             self.precision = "fp32, fp16 is for training alone"
         bf16_between_products(self.model, SMALL)
         if self.bf16:  # what autocast would do again for each call: the same numbers
-            for module in self.model.modules():
-                if type(module) is torch.nn.Linear:
-                    module.to(torch.bfloat16)
+            for _, linear in linear_layers(self.model):
+                linear.to(torch.bfloat16)
+        if self.device.type == "cpu":
+            pack(self.model, torch.bfloat16 if self.bf16 else torch.float32)
 
     @contextmanager
     def computing(self):

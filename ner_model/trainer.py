@@ -16,6 +16,7 @@ from ner_model.checkpoints import VerifiedCheckpoints
 from ner_model.dropout import quick_dropout
 from ner_model.interruptions import Interruptible
 from ner_model.load import SMALL
+from ner_model.packed_linear import packed
 from ner_model.precision import bf16_between_products, hardware
 
 LABEL_NAMES = ["labels", "sentence", "first_word"]  # what a window hands over to evaluation beside its scores
@@ -74,6 +75,11 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
 
     def _get_eval_sampler(self, eval_dataset):
         return LongestFirst(WindowRows(eval_dataset).lengths)
+
+    def evaluation_loop(self, *args, **kwargs):
+        in_bf16 = self.args.device.type == "cpu" and self.accelerator.mixed_precision == "bf16"
+        with packed(self.model, torch.bfloat16) if in_bf16 else contextlib.nullcontext():
+            return super().evaluation_loop(*args, **kwargs)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """One batch: (no loss, scores of owned words, (gold, sentence, first_word)), shapes as the class says."""

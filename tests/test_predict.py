@@ -39,6 +39,7 @@ from ner_eval.records import Source
 from ner_eval.transitions import from_config
 from ner_eval.word_rules import RULES, fitting_rule, words_of
 from ner_model.load import load_model, load_tokenizer, subword_limit
+from ner_model.packed_linear import PackedLinear
 from ner_model.precision import bf16_between_products
 
 ROOT = Path(__file__).parent.parent
@@ -220,7 +221,7 @@ def test_words_get_the_labels_of_the_model_itself(saved):
     firsts = [encoded.word_ids().index(word) for word in range(len(words))]
     assert ner.label([words]).tags[0] == [NAMES[k] for k in logits[firsts].argmax(-1)]
     expected = logits[firsts].log_softmax(-1).numpy()
-    assert abs(ner.scores([words]) - expected).max() < 1e-5
+    assert abs(ner.scores([words]) - expected).max() < 2e-5
     assert abs(log_softmax(logits[firsts].numpy()) - expected).max() < 5e-6  # of up to 26: an ulp is 2e-6
 
 
@@ -641,7 +642,7 @@ def test_what_is_no_text_is_refused(ner, given, message):
 def test_in_bf16_the_weights_of_the_products_are_converted_once_to_the_same_numbers(saved, monkeypatch):
     monkeypatch.setattr("ner_eval.torch_runtime.choose_precision", lambda **_: (True, "bf16"))
     ours = Recognizer(saved)
-    linear = [module for module in ours.model.model.modules() if type(module) is torch.nn.Linear]
+    linear = [module for module in ours.model.model.modules() if isinstance(module, torch.nn.Linear | PackedLinear)]
     assert {module.weight.dtype for module in linear} == {torch.bfloat16}
     exact = load_model(saved, ours.tokenizer, ours.settings.names, keep_head=True).eval()
     bf16_between_products(exact, 256)

@@ -14,6 +14,7 @@ from ner_data.windows import encode, join_windows
 from ner_eval.score import ComputeMetrics, score
 from ner_model.batching import WindowCollator
 from ner_model.load import load_model, load_tokenizer
+from ner_model.packed_linear import PackedLinear, can_pack
 from ner_model.trainable import freeze_encoder
 from ner_model.trainer import LABEL_NAMES, NerTrainer, WordLoss, training_facts
 
@@ -190,6 +191,21 @@ def test_predictions_depend_on_neither_batch_size_nor_order(bert_dir, tokenizer,
     torch.testing.assert_close(torch.from_numpy(rows), torch.stack(oracle), rtol=1e-4, atol=1e-5)
     assert [NAMES[k] for k in gold] == [tag for _, tags in TEXTS for tag in tags]
     assert np.diff(offsets).tolist() == [len(words) for words, _ in TEXTS]
+
+
+@pytest.mark.skipif(not can_pack(torch.bfloat16), reason="this CPU does not pack bf16")
+def test_evaluation_in_bf16_goes_by_packed_weights_and_training_does_not(bert_dir, tokenizer, tmp_path, monkeypatch):
+    packs, forward = [], PackedLinear.forward
+    monkeypatch.setattr(PackedLinear, "forward", lambda self, *given: packs.append(1) or forward(self, *given))
+    windows, found = make_windows(tokenizer), {}
+    for bf16 in (False, True):
+        trainer = make_trainer(make_model(bert_dir, tokenizer), tokenizer, windows, tmp_path, bf16=bf16)
+        trainer.training_step(trainer.model, trainer.data_collator([windows[0]]))
+        assert not packs
+        found[bf16] = trainer.predict(windows).predictions
+        assert bool(packs) == bf16
+    for exact, half in zip(found[False], found[True], strict=True):
+        np.testing.assert_allclose(half, exact, rtol=0.05, atol=0.05)
 
 
 def train(bert_dir, tokenizer, directory, **arguments):
