@@ -33,7 +33,8 @@ WIDGET = (
 
 # What the settings in config.json mean (`ner_eval.word_rules.RULES`, `ner_eval.decode.DECODINGS`).
 WORDS = {
-    "plain": "a run of letters, digits and underscores is a word, and so is each other character but white space",
+    "plain": "a run of letters, digits and underscores is a word, and so is each other character but white space, and "
+    "each letter of a script without spaces (Chinese, Thai)",
     "treebank": "as in the Penn Treebank, abbreviations, numbers and hyphenated words are whole; all other "
     "punctuation, 's and n't stand apart",
 }
@@ -164,10 +165,11 @@ def address_card(text: str, hub_model_id: str) -> str:
     that is still the name in the card's model index; nothing else changes."""
     pattern = re.escape(CALL) + r'"(?:[^"\\\n]|\\.)*"'
     text = re.sub(pattern, lambda match: CALL + _literal(hub_model_id), text, count=1)
-    name, new = re.search(r"(?m)^model-index:\n- name: ([\w.-]+)$", text), hub_model_id.rpartition("/")[2]
-    if name is None or f"\n# {_text(name[1])}\n" not in text:
+    name, new = re.search(r"(?m)^model-index:\n- name: (\S.*)$", text), hub_model_id.rpartition("/")[2]
+    title = f"\n# {_text(name[1].strip(chr(34) + chr(39)))}\n" if name else None
+    if name is None or title not in text:
         return text
-    text = text.replace(f"\n# {_text(name[1])}\n", f"\n# {_text(new)}\n", 1)
+    text = text.replace(title, f"\n# {_text(new)}\n", 1)
     is_plain = re.fullmatch(r"[A-Za-z][\w.-]*", new) and new.lower() not in YAML_WORDS
     own = new if is_plain else json.dumps(new)
     return text.replace(name[0], f"model-index:\n- name: {own}", 1)

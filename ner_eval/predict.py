@@ -229,6 +229,8 @@ def main(argv=None):
         total = None if args.file == "-" else check_source(source, lines, settings.rule)
         if source.comments:
             say(f"{args.file}: {counted(source.comments, 'comment line')}, not predicted")
+        if source.ranges:
+            say(f"{args.file}: {counted(source.ranges, 'line')} of several words together, or of none, not predicted")
         done, size, written = 0, None, []
         if args.resume and os.path.exists(args.output):
             done, size, written = resume_point(args.output, source, lines, settings.rule)

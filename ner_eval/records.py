@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ner_data import InputError
+from ner_data.formats.conll import RANGE, is_conllu
 from ner_data.formats.word_csv import SEPARATORS, Columns, ids_by_another_name
 from ner_data.read import FORMATS
 from ner_data.schemes import PREFIXED
@@ -55,7 +56,7 @@ class Source:
     """A file to predict.
 
     Args:
-        path: as the user typed it; "-" is standard input. A name that ends in .gz is unpacked.
+        path: as the user typed it; "-" is standard input. What gzip wrote is unpacked.
         format: one of `INPUT_FORMATS`, or None: by the suffix.
         columns: the names of the columns of a word CSV; for CoNLL `columns.word` is the number of a column.
         say: called with each line to be shown to the user.
@@ -72,6 +73,7 @@ class Source:
         self.encoding = "utf-8-sig" if path == "-" else _encoding(path, say)
         self.header, self.separator = None, None
         self.comments = 0  # lines of a CoNLL file that `records` has passed over, or is to pass over
+        self.ranges = 0  # those of a .conllu that hold several words together, or none
         if self.format == "word_csv":
             if path == "-":
                 raise InputError("-: a CSV file cannot come from standard input, give its path")
@@ -92,9 +94,9 @@ class Source:
 
     def _open(self):
         """The file's lines; only LF ends one, but in CoNLL columns CR does too, as in training."""
-        if self.path == "-":
-            return io.TextIOWrapper(sys.stdin.buffer, encoding=self.encoding, newline="\n", errors="surrogateescape")
         newline = "" if self.format in ("word_csv", "conll") else "\n"
+        if self.path == "-":
+            return io.TextIOWrapper(sys.stdin.buffer, encoding=self.encoding, newline=newline, errors="surrogateescape")
         return _opener(self.path)(self.path, "rt", encoding=self.encoding, newline=newline)
 
     def _read_header(self, say):
@@ -138,10 +140,9 @@ def _read_jsonl(source, lines, split):
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError) as error:
-            what = getattr(error, "msg", "nested too deep")
-            raise InputError(
-                f"{place}: not JSON ({what}), {shown(line.strip())}, write one JSON object per line"
-            ) from None
+            what = getattr(error, "msg", "nested too deep, or a number too long")
+            what = f"not JSON ({what}), {shown(line.strip())}"
+            raise InputError(f"{place}: {what}, write one JSON object per line") from None
         if not isinstance(fields, dict):
             raise InputError(f"{place}: not a JSON object, {shown(fields)}, write one JSON object per line")
         if "\\u" in line:  # half a surrogate pair, in a field that is carried along
@@ -268,7 +269,8 @@ def _conll_rows(source, lines):
     Columns by tab where the first word's line holds one, else by runs of spaces; blank lines between sentences.
     """
     column = _column_number(source.columns.word)
-    width, starts, source.comments = None, True, 0
+    width, starts, source.comments, source.ranges = None, True, 0, 0
+    has_ranges = is_conllu(source.path)
     for number, line in enumerate(_without_second_ends(lines), start=1):
         place, text = f"{source.path}:{number}", line.rstrip("\r\n")
         _check(place, text)
@@ -278,6 +280,9 @@ def _conll_rows(source, lines):
         elif _is_comment(text, width):
             source.comments += 1
             yield number, None, False, text
+        elif has_ranges and re.match(RANGE, text):
+            source.ranges += 1
+            yield number, None, False, f"# {text}"  # a comment in what is written, whose name need not end in .conllu
         else:
             if width is None:
                 source.separator = "\t" if "\t" in text else " "
@@ -385,7 +390,9 @@ def _encoding(path, say):
 
 
 def _opener(path):
-    return gzip.open if path.lower().endswith(".gz") else open
+    with open(path, "rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    return gzip.open if is_gzip or path.lower().endswith(".gz") else open
 
 
 def _decoded(decoder, chunk, final=False):

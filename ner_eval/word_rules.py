@@ -1,6 +1,7 @@
 r"""Running text -> words: two stated rules, and which of them fits the words that a model was trained on.
 
-    plain      a run of letters, digits and underscores, or one other character (`ner_data.spans.words_in`)
+    plain      a run of letters, digits and underscores, or one other character (`ner_data.spans.words_in`); a letter of
+               a script that is written without spaces (Chinese, Thai) is a word, under both rules
     treebank   as in the Penn Treebank, GMB and CoNLL-2003: `U.S.`, `Mr.`, `10,000`, `a.m.`, `half-hour` and `O'Brien`
                are one word each; `'s` and `n't` stand apart; so does all other punctuation, `...` and `--` unbroken
 
@@ -11,7 +12,7 @@ words of training were. Under both rules every character that is not white space
 import re
 from functools import cache
 
-from ner_data.spans import combining_marks, words_in
+from ner_data.spans import UNSPACED, combining_marks, words_in
 
 CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩА-Я]"
 FLAG = "[\U0001f1e6-\U0001f1ff]{2}"  # a pair of regional indicators
@@ -65,18 +66,19 @@ def fitting_rule(words):
 def _treebank():
     """The two patterns of the rule: a word, and what stands apart at the end of one that has something before it."""
     marks = combining_marks()
-    letter = rf"[\w{marks}]"
-    letters = f"{letter}+"
+    letter, mark = rf"[^\W{UNSPACED}]", f"[{marks}]"
+    letters, no_letter = f"{letter}+(?:{mark}+{letter}*)*", f"(?!{letter}|{mark})"
     unit = "|".join(
         (
-            rf"(?:[^\W\d_]\.){{2,20}}(?!{letter})",  # U.S., a.m.; an end, or such a text would take its length squared
+            # U.S., a.m.; an end, or such a text would take its length squared
+            rf"(?:[^\W\d_{UNSPACED}]\.){{2,20}}{no_letter}",
             rf"(?:{'|'.join(TITLES.split())})\.(?!\w)",
             rf"{CAPITAL}\.(?=[ \t]+{CAPITAL})",  # J. Smith
-            rf"\d+(?:[.,:/]\d+)+(?!{letter})",  # 10,000
+            rf"\d+(?:[.,:/]\d+)+{no_letter}",  # 10,000
             letters,
         )
     )
-    other = rf"\S[{marks}]*(?:\u200d\S[{marks}]*)*"  # with the joiner, emoji of several characters
+    other = rf"\S{mark}*(?:\u200d\S{mark}*)*"  # with the joiner, emoji of several characters
     word = rf"{CLITIC}(?!\w)|(?:{unit})(?:[-'’&](?:{unit}))*|-{{2,}}|\.{{2,}}|``|''|{FLAG}|{other}"
     return re.compile(word), re.compile(rf"(?:n['’]t|{CLITIC})\Z", re.IGNORECASE)
 

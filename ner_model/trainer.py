@@ -40,6 +40,9 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
         self.add_callback(EpochRows())
+        if self.args.gradient_checkpointing and not self.model.supports_gradient_checkpointing:
+            kind = self.model.config.model_type
+            raise InputError(f"--gradient_checkpointing: models of the type {kind} have none; leave it out")
         bf16_between_products(self.model, SMALL)
 
     def train(self, *args, **kwargs):

@@ -107,7 +107,9 @@ def tokens_of(text, rule):
         ("$10,000 -- 3.5%...", "$ 10 , 000 - - 3 . 5 % . . .", "$ 10,000 -- 3.5 % ..."),
         ("The end.And O'Brien’s", "The end . And O ' Brien ’ s", "The end . And O'Brien ’s"),
         ("e\u0301te\u0301 👨\u200d👩\u200d👧🇫🇷", None, "e\u0301te\u0301 👨\u200d👩\u200d👧 🇫🇷"),
-        ("नमस्ते שלום, 東京", None, "नमस्ते שלום , 東京"),
+        ("नमस्ते שלום, 東京", None, "नमस्ते שלום , 東 京"),
+        ("BMW在北京的U.S.公司。", "BMW 在 北 京 的 U . S . 公 司 。", "BMW 在 北 京 的 U.S. 公 司 。"),
+        ("วันนี้ 10,000 ค", "วั น นี้ 10 , 000 ค", "วั น นี้ 10,000 ค"),
         ("Jakob 's `` n't '' 'll", None, "Jakob 's `` n't '' 'll"),
         (" \t\u00a0\u2003 ", "", ""),
     ],
@@ -423,6 +425,33 @@ def test_the_word_number_sign_in_columns_by_tab(ner, saved, tmp_path, monkeypatc
     out, err = capsys.readouterr()
     assert json.loads(out)["tokens"] == ["#", "Paris", "#"]
     assert f"{tmp_path / 'in.conll'}: 2 comment lines, not predicted" in err
+
+
+def test_of_conllu_lines_of_several_words_or_of_none_become_comments(ner, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    source, path = tmp_path / "in.conllu", tmp_path / "out.conll"
+    source.write_text("1-2\tdel\t_\n1\tde\tX\n2\tel\tX\n2.1\tver\t_\n\n1\tParis\tX\n", encoding="utf-8")
+    assert run("--model", saved, source, "--format", "conll", "--word_column", "2", "--output", path) == 0
+    assert f"{source}: 2 lines of several words together, or of none, not predicted" in capsys.readouterr().err
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line.count("\t") for line in lines] == [2, 3, 3, 2, 0, 3] and lines[3] == "# 2.1\tver\t_"
+    table = read_sentences(path, say=lambda _: None, repair=True, word_column="2")
+    assert table["tokens"].to_pylist() == [["de", "el"], ["Paris"]]
+
+
+def test_what_gzip_wrote_is_unpacked_whatever_its_name(ner, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    (tmp_path / "in.txt").write_bytes(gzip.compress(b"Merkel visited Paris\n"))
+    assert run("--model", saved, tmp_path / "in.txt") == 0
+    assert json.loads(capsys.readouterr().out)["text"] == "Merkel visited Paris"
+
+
+def test_columns_from_standard_input_may_end_their_lines_with_cr_alone(ner, saved, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"Merkel\tX\rsings\tX\r\rParis\tX\r")))
+    assert run("--model", saved, "-", "--format", "conll") == 0
+    found = [json.loads(line)["tokens"] for line in capsys.readouterr().out.splitlines()]
+    assert found == [["Merkel", "sings"], ["Paris"]]
 
 
 def test_blank_lines_and_line_ends_of_text(saved, ner, tmp_path, monkeypatch, capsys):
@@ -816,6 +845,7 @@ BAD_FILES = {
     "number.jsonl": (b'{"text": 7}\n', "number.jsonl:1: `text` is not a string, 7"),
     "tokens.jsonl": (b'{"tokens": ["a", ""]}\n', "tokens.jsonl:1: `tokens` is not a list of words"),
     "both.jsonl": (b'{"text": "a b", "tokens": ["b", "a"]}\n', "both.jsonl:1: the word 'a' of `tokens` is not in"),
+    "digits.jsonl": (b'{"text": ' + b"7" * 5_000, "digits.jsonl:1: not JSON (nested too deep, or a number too long)"),
     "half.jsonl": (b'{"text": "\\ud800"}\n', "half.jsonl:1: half a surrogate pair"),
     "note.jsonl": (b'{"text": "a", "note": "x\\ud83d"}\n', "note.jsonl:1: half a surrogate pair"),
     "long.conll": (b"a\n" * 502, "long.conll:1: no blank line, so 502 words would be one sentence"),

@@ -698,6 +698,9 @@ def test_the_cards_code_gets_the_address_and_nothing_else_changes(tmp_path):
         "# A title of one's own",
         code,
     ]
+    for name in ("2024", "a: b", "null"):  # which stands in quotes
+        card = address_card(write_card(directory, METRICS, model_name=name, dataset_name="d").read_text(), "me/x")
+        assert ModelCard(card).data.model_name == "x" and "\n# x\n" in card and f"# {name}\n" not in card
     assert len(before) == len(after)
     assert address_card("# A card of another hand\n", "me/x") == "# A card of another hand\n"
 

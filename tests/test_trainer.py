@@ -9,6 +9,7 @@ import torch
 import transformers
 from test_windows import sentences
 
+from ner_data import InputError
 from ner_data.labels import IGNORED
 from ner_data.windows import encode, join_windows
 from ner_eval.score import ComputeMetrics, score
@@ -191,6 +192,14 @@ def test_predictions_depend_on_neither_batch_size_nor_order(bert_dir, tokenizer,
     torch.testing.assert_close(torch.from_numpy(rows), torch.stack(oracle), rtol=1e-4, atol=1e-5)
     assert [NAMES[k] for k in gold] == [tag for _, tags in TEXTS for tag in tags]
     assert np.diff(offsets).tolist() == [len(words) for words, _ in TEXTS]
+
+
+def test_gradient_checkpointing_of_an_encoder_that_has_none_is_a_users_mistake(bert_dir, tokenizer, tmp_path):
+    windows, model = make_windows(tokenizer), make_model(bert_dir, tokenizer)
+    make_trainer(model, tokenizer, windows, tmp_path, gradient_checkpointing=True)
+    model.supports_gradient_checkpointing = False  # as MPNet's
+    with pytest.raises(InputError, match="--gradient_checkpointing: models of the type bert have none; leave it out"):
+        make_trainer(model, tokenizer, windows, tmp_path, gradient_checkpointing=True)
 
 
 @pytest.mark.skipif(not can_pack(torch.bfloat16), reason="this CPU does not pack bf16")

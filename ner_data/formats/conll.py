@@ -14,6 +14,7 @@ are, in a `.conllu`, the lines of several words together (1-2) and of words that
 """
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,13 @@ from ner_data import InputError
 from ner_data.schemes import PREFIXED
 from ner_data.sentences import Words
 from ner_data.text_file import counted, read_text, shown
+
+RANGE = r"^[0-9]+[-.][0-9]+\t"  # how a line of a .conllu begins that holds several words together, or none
+
+
+def is_conllu(path):
+    """Whether a file's name says that it is CoNLL-U, packed or not."""
+    return Path(str(path).lower().removesuffix(".gz")).suffix == ".conllu"
 
 
 def read_conll(path, word_column=1, tag_column=-1, say=print):
@@ -58,8 +66,8 @@ def _find_words(path, lines, tag_column, say):
     is_document = _mask(pc.match_substring_regex(lines, r"^-DOCSTART-([ \t]|$)"))
     is_comment = _mask(pc.match_substring_regex(lines, r"^#([ \t]|$)")) & ~is_blank
     is_range = np.zeros(len(lines), bool)
-    if str(path).lower().removesuffix(".gz").endswith(".conllu"):
-        is_range = _mask(pc.match_substring_regex(lines, r"^[0-9]+[-.][0-9]+\t"))
+    if is_conllu(path):
+        is_range = _mask(pc.match_substring_regex(lines, RANGE))
     is_other = ~is_blank & ~is_document & ~is_comment & ~is_range
     first = np.flatnonzero(is_other)
     first = first if len(first) else np.flatnonzero(is_comment)  # a lone # may be the only word
