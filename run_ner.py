@@ -213,6 +213,8 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
             trainer=trainer,
             way=describe_way(recipe.lora, recipe.train_head_only, recipe.class_weights, trainer.copies),
         )
+        trainer.optimizer = trainer.lr_scheduler = None  # the parity check loads the model three times more
+        trainer.accelerator.free_memory()
         last = "test" if "test" in tables else "validation"
         only = {"trust_remote_code": recipe.trust_remote_code, "use_cpu": trainer.args.device.type == "cpu"}
         parity = check_parity(output_dir, tables[last], names, **only)
@@ -230,7 +232,7 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
     from ner_model.allocator import keep_few_kernels, keep_freed_memory
     from ner_model.batching import WindowCollator, count_labelled, rounding, say_batches
     from ner_model.early_stopping import early_stopping
-    from ner_model.encoding import encode_once
+    from ner_model.encoding import checksum, encode_once
     from ner_model.trainable import choose_weights
     from ner_model.trainer import NerTrainer, WordLoss, class_weights
 
@@ -286,6 +288,8 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
         callbacks=early_stopping(recipe.patience),
     )
     trainer.copies = copies if len(training) > sentences else 0
+    data = checksum(encoded[split] for split in ("train", "validation"))
+    trainer.facts = {"training and validation data of checksum": data, "--decoding": recipe.decoding}
     trainer.place_of = places_in_files(training, encoded["train"], recipe.dataset_name or files["train"])
     return trainer, windows, length
 

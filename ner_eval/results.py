@@ -67,7 +67,7 @@ def save_results(
     Raises:
         TrainingStopped: the disk is full.
     """
-    chooses, figure = trainer.args.load_best_model_at_end, trainer.args.metric_for_best_model
+    chooses, figure = trainer.is_chosen, trainer.args.metric_for_best_model
     metrics = {
         "model": _model_name(model),
         "dataset": data_set_name(dataset, files),

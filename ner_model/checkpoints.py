@@ -5,6 +5,7 @@ SHA-256, and renamed. So a `checkpoint-NUMBER` with a manifest was finished, and
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -15,13 +16,14 @@ import shutil
 import time
 
 from ner_data import InputError
-from ner_data.text_file import counted
+from ner_data.text_file import counted, shown
 
 MANIFEST = "manifest.json"
 UNFINISHED = "_saving"  # neither Trainer's rotation (checkpoint-*) nor its push (which leaves out _*) looks at it
 SET_ASIDE = "_aside-"
 SEEN = "_seen"  # lies in the output directory for a moment: do all processes see it?
 SEEN_WITHIN = 70  # seconds: for up to a minute, NFS believes that what was not there is not there
+FREE_WITHIN = 10  # seconds: so long may loader processes of a run that was killed still hold its directory
 CHECKPOINT = r"checkpoint-(\d+)"
 
 
@@ -49,9 +51,15 @@ def check_output_dir(output_dir, overwrite, resume, say=print):
             file; it cannot be made or written to; nothing to resume verifies.
     """
     wanted = pathlib.Path(output_dir or "runs").absolute()
+    try:
+        wanted.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"--output_dir {shown(output_dir)}: the name is too long; give another") from None
     place = next(path for path in (wanted, *wanted.parents) if os.path.lexists(path))
     if not place.is_dir():
-        why = "is a file" if place == wanted else f"cannot be made, {place} is a file"
+        kind = "a file" if place.exists() else "a link to what is not there"
+        why = f"is {kind}" if place == wanted else f"cannot be made, {place} is {kind}"
         raise InputError(f"--output_dir {output_dir or 'runs'}: {why}; give another")
     if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         raise InputError(f"--output_dir {output_dir or 'runs'}: no permission to write into {place}; give another")
@@ -100,8 +108,8 @@ def newest_verified(output_dir, say=print):
         say(f"{faults[-1]}; trying the one before")
     why = f" ({faults[0]})" if faults else ""
     raise InputError(
-        f"--resume_from_checkpoint: {output_dir} holds no checkpoint to go on from{why}; to start afresh, leave the"
-        " flag out"
+        f"--resume_from_checkpoint: {output_dir} holds no checkpoint to go on from{why}; to start afresh, give"
+        " --overwrite_output_dir in its place"
     )
 
 
@@ -156,9 +164,11 @@ class VerifiedCheckpoints:
         begun_at: the step that the last `train` began at, 0 unless it was resumed.
         copies: of each sentence among the training data (`ner_data.mentions`); a resumed run has as many.
         facts: {name: value}, what else has to be the same in a resumed run.
+        is_chosen: whether the weights after `train` are those of the best checkpoint.
     """
 
-    copies, facts = 0, {}
+    copies, facts, is_chosen = 0, {}, False
+    _lock = None  # descriptor of the output directory, while this process trains into it
     _unfinished = None  # where Trainer writes a checkpoint, while it does
     _newest = None  # the newest checkpoint of this run: resumed from or written
 
@@ -178,7 +188,10 @@ class VerifiedCheckpoints:
             "--adam_beta2": given.adam_beta2,
             "--adam_epsilon": given.adam_epsilon,
         }
-        return super().train(*args, **kwargs)
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self._let_others_in()
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         self._refuse_another_run(resume_from_checkpoint)
@@ -223,6 +236,8 @@ class VerifiedCheckpoints:
             "--class_weights": "none" if getattr(self.compute_loss_func, "weights", None) is None else "balanced",
             "weights that learn": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             "--augment": self.copies,
+            "--metric_for_best_model": args.metric_for_best_model,
+            "--greater_is_better": args.greater_is_better,
             "training windows": len(self.train_dataset),
             "steps per epoch": steps_per_epoch,
             **self.facts,
@@ -238,14 +253,44 @@ class VerifiedCheckpoints:
                     f"--resume_from_checkpoint {resume_from_checkpoint}: saved by {saved_by}, this run has {now}: it"
                     " does not end in the same bytes"
                 )
+        if self.is_world_process_zero():
+            self._keep_others_out()
         self._check_directory_is_shared()
         if self.is_world_process_zero():
             clear_checkpoints(args.output_dir, resume_from_checkpoint)
         begin = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial)
+        self.state.compute_steps(args, max_steps)  # those given now (--save_steps, ...), not those of the checkpoint
         self.begun_at = self.state.global_step
         if resume_from_checkpoint is not None:
             self._find_best()
         return begin
+
+    def _keep_others_out(self):
+        """Raises InputError where another process trains into the output directory: each would take the other's
+        checkpoints for its own. Where directories cannot be locked (Windows, some network file systems) none does."""
+        output_dir = self.args.output_dir
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl
+
+            self._lock = os.open(output_dir, os.O_RDONLY)
+            begin = time.monotonic()
+            while True:
+                try:
+                    return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() - begin > FREE_WITHIN:
+                        what = "another run is writing into it; wait for its end, or give another"
+                        raise InputError(f"--output_dir {output_dir}: {what}") from None
+                    time.sleep(0.5)
+
+    def _let_others_in(self):
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                import fcntl
+
+                fcntl.flock(self._lock, fcntl.LOCK_UN)  # or loader processes would go on to hold it
+            os.close(self._lock)
+            self._lock = None
 
     def _check_directory_is_shared(self):
         """Raises InputError in all processes where one does not see what the main one writes: it would find no
@@ -309,21 +354,36 @@ class VerifiedCheckpoints:
                 seal(written, run=self._run, processes=self.args.world_size)
                 os.rename(written, checkpoint)
                 _flush(run_dir)
-                shutil.rmtree(unfinished)
+                shutil.rmtree(unfinished, ignore_errors=True)
             self.accelerator.wait_for_everyone()
         self._newest = os.path.abspath(checkpoint)
         if self.args.should_save and (self.args.save_total_limit or 0) > 0:
             keep = {self._newest, os.path.abspath(best or checkpoint)}
             older = [one for one in checkpoints(run_dir) if os.path.abspath(one) not in keep]
             for one in older[: max(0, len(older) + len(keep) - self.args.save_total_limit)]:
-                shutil.rmtree(one)
+                shutil.rmtree(one, ignore_errors=True)  # a file that somebody reads stays on some network file systems
 
     def _finalize_training(self, *args, **kwargs):
+        self.is_chosen = self.args.load_best_model_at_end and self._verify_best()
         # Trainer would delete all but the best here; a run that dies while it scores is to go on from the newest
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         output = super()._finalize_training(*args, **kwargs)
         self.args.save_total_limit = limit
         return output
+
+    def _verify_best(self):
+        """Whether there is a best checkpoint that verifies; one that does not is not loaded, and a line says so."""
+        from accelerate.utils import broadcast_object_list
+
+        best, why = self.state.best_model_checkpoint, None
+        if self.is_world_process_zero():
+            why = "there is none" if best is None else fault_of(best)
+            if why:
+                print(f"best checkpoint, {best}: {why}; the last weights are used", flush=True)
+        (why,) = broadcast_object_list([why])
+        if why:
+            self.state.best_model_checkpoint = None
+        return not why
 
 
 @contextlib.contextmanager
@@ -405,14 +465,15 @@ def clear_checkpoints(output_dir, resume_from, say=print):
     unfinished = os.path.join(output_dir, UNFINISHED)
     if os.path.isdir(unfinished):
         say(f"removed {unfinished}: the run before ended while it saved {', '.join(sorted(os.listdir(unfinished)))}")
-        shutil.rmtree(unfinished)
+        _remove(unfinished)
     old = checkpoints(output_dir)
     places = [os.path.realpath(checkpoint) for checkpoint in old]
     if resume_from is None or os.path.realpath(resume_from) not in places:
         for checkpoint in old:
-            shutil.rmtree(checkpoint)
+            _remove(checkpoint)
         if old:
-            say(f"--overwrite_output_dir: removed {len(old)} checkpoints of an earlier run from {output_dir}")
+            what = counted(len(old), "checkpoint")
+            say(f"--overwrite_output_dir: removed {what} of an earlier run from {output_dir}")
         return
     for checkpoint in old[places.index(os.path.realpath(resume_from)) + 1 :]:
         aside = _free_name(os.path.join(output_dir, SET_ASIDE + os.path.basename(checkpoint)))
@@ -420,10 +481,19 @@ def clear_checkpoints(output_dir, resume_from, say=print):
         say(f"{checkpoint} is now {aside}: this run goes on from {resume_from}")
 
 
+def _remove(directory):
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        what = f"{error.filename}: cannot be removed ({error.strerror})"
+        raise InputError(f"--output_dir {os.path.dirname(directory)}: {what}; give another") from None
+
+
 def save_model(trainer, output_dir, write=None):
     """Write model and tokenizer as a plain Hugging Face directory: no pickle, file modes as the umask says.
 
-    Files are written beside, flushed to the disk and renamed one by one: none that was there is ever half replaced.
+    Files are written beside, flushed to the disk, and then renamed one after the other: none that was there is ever
+    half replaced, and for a moment only old ones stand beside new ones.
 
     Args:
         trainer: what it holds; called in all its processes.
@@ -440,15 +510,16 @@ def save_model(trainer, output_dir, write=None):
             return
         umask = os.umask(0)
         os.umask(umask)
-        for name in sorted(os.listdir(unfinished)):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(unfinished, "training_args.bin"))
+        names = sorted(os.listdir(unfinished))
+        for name in names:
             path = os.path.join(unfinished, name)
-            if name == "training_args.bin":
-                os.remove(path)
-                continue
             if name.endswith(".safetensors"):  # the library writes them with mode 0600
                 os.chmod(path, 0o666 & ~umask)
             _flush(path)
-            os.replace(path, os.path.join(output_dir, name))
+        for name in names:
+            os.replace(os.path.join(unfinished, name), os.path.join(output_dir, name))
         os.rmdir(unfinished)
         _flush(output_dir)
 

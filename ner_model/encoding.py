@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
+import zlib
 
 import pyarrow as pa
 from accelerate import PartialState
@@ -69,6 +70,16 @@ def encode_once(tables, tokenizer, names, max_length, stride, say=print):
     windows = DatasetDict({split: Dataset.from_file(_path(folder, split)) for split in encoded})
     encoded = {split: dataclasses.replace(part, table=windows[split].data.table) for split, part in encoded.items()}
     return encoded, windows
+
+
+def checksum(encoded):
+    """CRC-32 of the subwords and labels of some `Encoded`: whether a resumed run learns from the same."""
+    found = 0
+    for part in encoded:
+        for name in ("input_ids", "labels"):
+            for chunk in part.table[name].chunks:
+                found = zlib.crc32(chunk.flatten().to_numpy(), found)
+    return found
 
 
 def remove_left_over(say):

@@ -14,11 +14,20 @@ import time
 from ner_model.checkpoints import TrainingStopped, how_to_go_on
 
 NEVER = 2**62  # later than any step
+ANSWERED = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
+TRAIN_SIZE, EVAL_SIZE = "--per_device_train_batch_size", "--per_device_eval_batch_size"
+
+
+def is_out_of_memory(error):
+    """Whether an error says that memory ran out, on whatever device."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
+
+
 class Signals:
-    """SIGTERM and SIGINT end the process with exit code 143 and 130, and one line on stderr.
+    """SIGTERM, SIGINT and SIGHUP end the process with exit code 143, 130 and 129, and one line on stderr.
 
     At once, except within `deferred`: there the trainer looks at `number` at every step, saves a checkpoint and calls
     `leave`. A second signal to this process, a second or more after the first, kills.
@@ -37,10 +46,13 @@ class Signals:
         """For the main thread of a command line, before anything that takes long."""
         self.process = os.getpid()
         atexit.register(_kill_workers)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
+        for number in ANSWERED:
+            if number in (signal.SIGTERM, signal.SIGINT) or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, self._handle)
 
     def _handle(self, number, frame):
+        if number not in (signal.SIGTERM, signal.SIGINT):
+            _leave_terminal()
         if os.getpid() != self.process or (self.came is not None and time.monotonic() - self.came > 1):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -89,8 +101,17 @@ def ignoring_signals():
 
 def _ignore_signals(answered, worker):
     if answered:  # known from the trainer's process: a worker may begin with nothing of its memory
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ANSWERED:
             signal.signal(number, signal.SIG_IGN)
+
+
+def _leave_terminal():
+    """After SIGHUP: where the terminal is gone, what is still printed goes nowhere, and not into an error."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def _kill_workers():
@@ -147,8 +168,7 @@ class Interruptible:
     def _prepare_inputs(self, inputs):  # comes before each batch, in training and in evaluation
         if self._evaluates and self._asked_to_stop():
             raise EvaluationLeft
-        phase = "train" if self.model.training else "eval"
-        self._at_work = f"--per_device_{phase}_batch_size", tuple(inputs["input_ids"].shape)
+        self._at_work = TRAIN_SIZE if self.model.training else EVAL_SIZE, tuple(inputs["input_ids"].shape)
         return super()._prepare_inputs(inputs)
 
     # signals
@@ -187,15 +207,25 @@ class Interruptible:
         saves = control.should_save
         if comes_again:  # nothing is saved before the evaluation that may come with the end of the epoch
             control.should_save = False
+        no_memory = None
         if comes_again or not self._asked_to_stop():
-            with contextlib.suppress(EvaluationLeft):
+            try:
                 super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
                 self.control.should_save = comes_again and saves
                 return
+            except EvaluationLeft:
+                pass
+            except (RuntimeError, MemoryError) as error:  # the epoch is not lost for an evaluation that does not fit
+                in_evaluation = self._at_work is not None and self._at_work[0] == EVAL_SIZE
+                if not in_evaluation or not is_out_of_memory(error) or self.args.world_size > 1:
+                    raise
+                no_memory = error
         evaluate, self.control.should_evaluate, self.control.should_save = self.control.should_evaluate, False, False
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)  # the log alone
         self.control.should_evaluate = evaluate  # goes into the checkpoint
         self._save_checkpoint(model, trial)
+        if no_memory is not None:
+            raise no_memory
         signals.tell()
         self.accelerator.wait_for_everyone()  # a launcher kills the others when the first has left
         signals.leave()
@@ -256,19 +286,21 @@ class Interruptible:
                     f"{type(self.model).__name__} has weights that this training does not use; with several processes"
                     " give --ddp_find_unused_parameters true"
                 ) from error
-            if not isinstance(error, MemoryError) and not any(text in str(error) for text in OUT_OF_MEMORY):
+            if not is_out_of_memory(error):
                 raise
             if self._at_work is None:
                 fix = "give a smaller --model, or make room"
                 raise TrainingStopped(f"out of memory before the first batch: {fix}") from error
             flag, (rows, tokens) = self._at_work
-            steps = ""
-            if flag == "--per_device_train_batch_size":
+            more = ", or lower --max_length"
+            if flag == TRAIN_SIZE:
                 now = self.args.gradient_accumulation_steps
-                steps = f", with a higher --gradient_accumulation_steps (now {now}) for steps as large as before"
+                more = f", with a higher --gradient_accumulation_steps (now {now}) for steps as large as before{more}"
+            elif self._newest:  # a run with another --max_length would not go on from it
+                more = f", then {how_to_go_on(self._newest)}"
             raise TrainingStopped(
                 f"out of memory at step {self.state.global_step}, with a batch of {rows} windows x {tokens} tokens:"
-                f" lower {flag} (now {getattr(self.args, flag[2:])}){steps}, or lower --max_length"
+                f" lower {flag} (now {getattr(self.args, flag[2:])}){more}"
             ) from error
 
     # numbers

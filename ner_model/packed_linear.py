@@ -69,8 +69,9 @@ def packed(model, dtype):
     """Let a model's linear layers compute with packed weights while this lasts, where that pays. The layers, their
     parameters and the state dict stay what they are; the packed copies take the weights' memory once more."""
     layers = [linear for _, linear in linear_layers(model)] if can_pack(dtype) else []
-    for linear in layers:
-        linear.forward = PackedLinear(linear, dtype).forward
+    stand_ins = [PackedLinear(linear, dtype) for linear in layers]
+    for linear, stand_in in zip(layers, stand_ins, strict=True):
+        linear.forward = stand_in.forward
     try:
         yield
     finally:

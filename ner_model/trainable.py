@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import warnings
 
 from ner_data import InputError
@@ -130,7 +131,8 @@ def add_lora(model):
 
 
 def merge_lora(trainer):
-    """Save the adapter of a finished LoRA training, and put the merged model into its place; nothing for other ways.
+    """Save the adapter of a finished LoRA training, and put the merged model into its place. After other ways, an
+    adapter of an earlier run in the output directory goes.
 
     What is scored, saved and published from here on is the merged model. In float32 `W + (alpha / rank) B A` takes the
     place of two products, so its scores differ from those of the last epochs by rounding.
@@ -141,6 +143,8 @@ def merge_lora(trainer):
     """
     model = trainer.model
     if not hasattr(model, "merge_and_unload"):
+        if trainer.is_world_process_zero():
+            shutil.rmtree(os.path.join(trainer.args.output_dir, ADAPTER), ignore_errors=True)
         return
     if trainer.is_world_process_zero():
 

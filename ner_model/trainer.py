@@ -231,7 +231,8 @@ def training_facts(trainer):
     logged = {key: value for entry in state.log_history for key, value in entry.items()}
     figure = "eval_" + (args.metric_for_best_model or "f1").removeprefix("eval_")
     best = [e["epoch"] for e in state.log_history if figure in e and e[figure] == state.best_metric]
-    best = best if args.load_best_model_at_end else []
+    best = best if trainer.is_chosen else []
+    has_trained = state.global_step > trainer.begun_at  # else there is nothing to time
     return {
         "epochs": None if args.max_steps > 0 else args.num_train_epochs,
         "epochs_trained": int(epoch) if epoch == int(epoch) else round(epoch, 2),
@@ -243,6 +244,6 @@ def training_facts(trainer):
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         "precision": {"no": "fp32"}.get(trainer.accelerator.mixed_precision, trainer.accelerator.mixed_precision),
         "hardware": hardware(args),
-        "seconds": logged.get("train_runtime"),
-        "train_loss": logged.get("train_loss"),
+        "seconds": logged.get("train_runtime") if has_trained else None,
+        "train_loss": logged.get("train_loss") if has_trained else None,
     }

@@ -190,7 +190,7 @@ def fine_tune(
 
     encoder, tokenizer, names, windows = prepared
     output_dir = output_dir.format(rank=rank)  # machines whose directories are not shared
-    checkpoints.SEEN_WITHIN = 0
+    checkpoints.SEEN_WITHIN = checkpoints.FREE_WITHIN = 0
     signals.catch()
     defaults = {
         "output_dir": output_dir,

@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, verified before use, and gone on from to the same bytes."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -60,7 +61,10 @@ def test_the_run_that_nothing_ended(whole):
     ]
     renamed = [k for k, name in enumerate(operations) if re.fullmatch(r"rename _saving/[\w.]+", name)]
     assert len(renamed) == 4 and operations[-1] == "fsync ."
-    assert all(operations[k - 1] == operations[k].replace("rename", "fsync") for k in renamed)
+    # the model's files are flushed, then renamed, with nothing in between: new ones beside old ones for a moment alone
+    assert renamed == list(range(renamed[0], renamed[0] + 4))
+    flushed = [operations[k].replace("rename", "fsync") for k in renamed]
+    assert [name for name in operations[renamed[0] - 6 : renamed[0]] if name.startswith("fsync")] == flushed
 
 
 def test_killed_at_any_file_operation_it_goes_on_to_the_same_bytes(forked, whole, tmp_path):
@@ -77,8 +81,8 @@ def test_killed_at_any_file_operation_it_goes_on_to_the_same_bytes(forked, whole
         assert forked.run(directory, kill_at=k + 1)[0] == -9
         assert forked.run(directory, resume="true") == (
             2,
-            f"message: --resume_from_checkpoint: {directory} holds no checkpoint to go on from; to start afresh, leave"
-            " the flag out\n",
+            f"message: --resume_from_checkpoint: {directory} holds no checkpoint to go on from; to start afresh, give"
+            " --overwrite_output_dir in its place\n",
         )
         code, output = forked.run(directory, overwrite=True)
         assert code == 0 and f"removed {directory}/_saving: the run before ended while it saved che" in output, output
@@ -231,8 +235,28 @@ def test_the_best_checkpoint_is_verified_too(forked, run):
     fault = "model.safetensors is not what was written (SHA-256)"
     best = f"{run}/checkpoint-6, the best so far: {fault}; the best of the evaluations still to come is used\n"
     assert best in output
+    assert "best checkpoint, None: there is none; the last weights are used\n" in output
     model = (run / "model.safetensors").read_bytes()  # nothing is to come: the last one
     assert model == (run / "checkpoint-9" / "model.safetensors").read_bytes()
+
+
+def test_a_second_run_does_not_write_into_the_directory_of_one_that_trains(forked, run):
+    before, descriptor = entries(run), os.open(run, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    for how in ({"resume": "true"}, {"overwrite": True}):
+        code, output = forked.run(run, **how)
+        wanted = f"message: --output_dir {run}: another run is writing into it; wait for its end, or give another\n"
+        assert code == 2 and output.endswith(wanted), output
+        assert entries(run) == before
+    os.close(descriptor)
+    assert forked.run(run, resume="true")[0] == 0
+
+
+def test_a_resumed_run_saves_and_evaluates_as_it_is_told_now(forked, tmp_path):
+    arguments = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 4, "save_steps": 4}
+    assert forked.run(tmp_path, arguments=arguments, signals_at=[["on_step_begin", 4, "SIGTERM", 0]])[0] == 143
+    code, output = forked.run(tmp_path, arguments=arguments | {"eval_steps": 2, "save_steps": 2}, resume="true")
+    assert code == 0 and output.endswith("finished: [[4, 0.1], [6, 0.9], [8, 0.1], [9, 0.5]] 9\n"), output
 
 
 def test_a_run_that_was_moved_finds_its_best_checkpoint(forked, whole, tmp_path):
@@ -286,6 +310,8 @@ def test_a_checkpoint_of_another_run_is_refused(forked, run, arguments, message)
         "engine",
         "training windows",
         "--weight_decay",
+        "--metric_for_best_model",
+        "--greater_is_better",
         "--adam_beta1",
         "--adam_epsilon",
         "--optim_args",
@@ -361,7 +387,7 @@ def test_what_a_new_run_and_a_resumed_one_clear_away(run):
     states = [json.loads((run / name / "trainer_state.json").read_text()) for name in names()[:2]]
     assert [state["global_step"] for state in states] == [9, 6]  # what was there first is as it was
     clear_checkpoints(str(run), None, lines.append)
-    assert lines[3:] == [f"--overwrite_output_dir: removed 1 checkpoints of an earlier run from {run}"]
+    assert lines[3:] == [f"--overwrite_output_dir: removed 1 checkpoint of an earlier run from {run}"]
     assert names() == ["_aside-checkpoint-9", "_aside-checkpoint-9-2"]
 
 
@@ -426,7 +452,7 @@ def test_an_output_directory_that_cannot_be_made_or_written_to_is_refused(tmp_pa
     (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
     for wanted, message in (
         ("file", "is a file; give another"),
-        ("dead", "is a file; give another"),
+        ("dead", "is a link to what is not there; give another"),
         ("file/a/b", f"cannot be made, {tmp_path}/file is a file; give another"),
     ):
         with pytest.raises(InputError, match=re.escape(f"--output_dir {tmp_path / wanted}: {message}")):

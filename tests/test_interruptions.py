@@ -231,6 +231,19 @@ print("not reached")
             130,
             "run_ner.py: ended by SIGINT; this run has saved no checkpoint\n",
         ),
+        # a terminal that is closed
+        (
+            "SIGHUP",
+            "with signals.deferred():\n kill(); print('on')",
+            129,
+            "run_ner.py: ended by SIGHUP; this run has saved no checkpoint\n",
+        ),
+        (
+            "SIGHUP",
+            "signal.signal(signal.SIGHUP, signal.SIG_IGN); signals.catch(); kill(); sys.exit(7)",
+            7,
+            "",
+        ),  # nohup
         # a worker of a data loader
         (
             "SIGTERM",
@@ -396,8 +409,23 @@ def test_memory_that_runs_out_names_the_batch(forked, tmp_path):
         " --per_device_train_batch_size (now 4), with a higher --gradient_accumulation_steps (now 1) for steps as large"
         " as before, or lower --max_length"
     )
-    code, output = forked.run(tmp_path / "eval", at=["on_epoch_end", 3], no_memory=2**55)
-    assert code == 1 and output.splitlines()[-1] == (
-        f"message: out of memory at step 3, with a batch of 3 windows x {max(lengths)} tokens: lower"
-        " --per_device_eval_batch_size (now 3), or lower --max_length"
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_an_epoch_is_not_lost_for_an_evaluation_that_does_not_fit(step, forked, whole, tmp_path):
+    _, lengths = examples(forked, 4)
+    code, output = forked.run(tmp_path, at=["on_epoch_end", step], no_memory=2**55)
+    assert (
+        code == 1
+        and "Traceback" not in output
+        and output.splitlines()[-1]
+        == (
+            f"message: out of memory at step {step}, with a batch of 3 windows x {max(lengths)} tokens: lower"
+            f" --per_device_eval_batch_size (now 3), then go on with the same command and --output_dir {tmp_path}"
+            " --resume_from_checkpoint"
+        )
     )
+    code, output = forked.run(tmp_path, resume="true", arguments={"per_device_eval_batch_size": 2})
+    assert code == 0 and f"going on from {tmp_path}/checkpoint-{step}\n" in output, output
+    assert output.endswith("finished: [[3, 0.2], [6, 0.9], [9, 0.5]] 9\n")
+    assert weights(tmp_path) == whole[1]

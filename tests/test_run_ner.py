@@ -682,6 +682,22 @@ def test_one_process_of_each_machine_tells_of_a_fault(rank, local_rank, lines):
     assert code == 2 and err.count("\n") == err.count("run_ner.py: nope.csv: no such file") == lines
 
 
+def test_a_run_on_other_data_is_not_gone_on_with(corpus, bert_dir, tmp_path):
+    flags = ["--model", bert_dir, "--output_dir", str(tmp_path / "run"), "--max_steps", "2", "--test_fraction", "0"]
+    run_ner.main(["--train_file", corpus, *flags])
+    again = ["--resume_from_checkpoint", "--overwrite_output_dir"]
+    other = tmp_path / "other.csv"
+    text = Path(corpus).read_text(encoding="utf-8")
+    other.write_text(text.replace(",O\n", ",B-geo\n", 1), encoding="utf-8")  # as many sentences and subwords
+    with pytest.raises(InputError, match="of a run with training and validation data of checksum .*; give the same"):
+        run_ner.main(["--train_file", str(other), *flags, *again])
+    with pytest.raises(InputError, match="of a run with --decoding viterbi, this one has argmax; give the same"):
+        run_ner.main(["--train_file", corpus, *flags, *again, "--decoding", "argmax"])
+    run_ner.main(["--train_file", corpus, *flags, *again])
+    training = json.loads((tmp_path / "run" / "metrics.json").read_text())["training"]
+    assert (training["resumed_at"], training["seconds"], training["train_loss"]) == (2, None, None)
+
+
 def test_a_wrong_value_for_a_trainer_flag(corpus, bert_dir):
     with pytest.raises(InputError, match="--learning_rate: invalid float value: 'fast'"):
         run_ner.main(["--train_file", corpus, "--model", bert_dir, "--learning_rate", "fast"])

@@ -213,7 +213,7 @@ def test_ways_that_contradict_each_other(corpus, bert_dir, monkeypatch):
         run_ner.main(["--train_file", corpus, "--model", bert_dir, "--lora"])
 
 
-def test_the_other_ways_are_left_as_they_are(bert_dir, tokenizer):
+def test_the_other_ways_are_left_as_they_are(bert_dir, tokenizer, tmp_path):
     lines = []
     model = make_model(bert_dir, tokenizer)
     assert choose_weights(model, False, False, lines.append) is model and lines == []
@@ -226,7 +226,13 @@ def test_the_other_ways_are_left_as_they_are(bert_dir, tokenizer):
     assert describe_way(False, True, "balanced", 0) == "head alone, balanced class weights"
     assert describe_way(False, False, "none", 1) == "all weights, 1 copy with other entities"
     assert describe_way(False, False, "none", 3) == "all weights, 3 copies with other entities"
-    merge_lora(SimpleNamespace(model=model))  # nothing to do
+    (tmp_path / "adapter" / "_saving").mkdir(parents=True)  # of an earlier run
+    trainer = SimpleNamespace(model=model, args=SimpleNamespace(output_dir=tmp_path), is_world_process_zero=bool)
+    merge_lora(trainer)
+    assert trainer.model is model and (tmp_path / "adapter").exists()  # another process sees to that
+    trainer.is_world_process_zero = lambda: True
+    merge_lora(trainer)
+    assert not (tmp_path / "adapter").exists()
 
 
 def test_the_defaults_that_the_readme_states():

@@ -286,7 +286,7 @@ def test_epoch_figures_and_final_figures_are_the_same(bert_dir, tokenizer, tmp_p
     facts = training_facts(trainer)
     assert facts["epochs"] == 3 and facts["batch_size"] == 4 and facts["precision"] == "fp32"
     assert facts["best_epoch"] == best["epoch"]
-    trainer.args.load_best_model_at_end = False  # the last epoch's model is the result then, whichever was the best
+    trainer.is_chosen = False  # the last epoch's model is the result then, whichever was the best
     assert training_facts(trainer)["best_epoch"] is None
 
 
