@@ -11,6 +11,7 @@ Files, columns and schemes are those of run_ner.py; without a file it looks at t
 
 import argparse
 import json
+import os
 import sys
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from ner_data.audit_tokens import check_tokens, load_word_tokenizer
 from ner_data.audit_words import check_tags, check_types, check_words
 from ner_data.bundled import bundled_corpus
 from ner_data.formats.word_csv import Columns
-from ner_data.read import read_words
+from ner_data.read import check_shape, read_words
 from ner_data.reading_flags import add_reading_flags
 from ner_data.split import SPLITS
 from ner_data.text_file import counted, printable
@@ -165,10 +166,10 @@ def main(argv=None):
     try:
         flags = parse(argv)
         notes = []
-        say = notes.append if flags.json else print
+        say = notes.append
         columns = Columns(flags.sentence_column, flags.word_column, flags.tag_column, flags.group_column)
         parts = [
-            part_of(split, words, flags.tag_scheme, say)
+            part_of(split, check_shape(words, flags.format), flags.tag_scheme, say)
             for split, source in flags.sources
             for words in read_words(source, columns, flags.format, repair=True, say=say)
         ]
@@ -177,10 +178,12 @@ def main(argv=None):
     except InputError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
-    if flags.json:
-        print(json.dumps({"notes": notes} | report, indent=1, ensure_ascii=False))
-    else:
-        print("\n".join(lines_of(report)))
+    shown = json.dumps({"notes": notes} | report, indent=1, ensure_ascii=False)
+    try:
+        print(shown if flags.json else "\n".join(notes + lines_of(report)), flush=True)
+    except BrokenPipeError:  # `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 1 if report["findings"] else 0
 
 

@@ -74,8 +74,8 @@ def read_sentences(
     tables, files = [], []
     for words in read_words(source, columns, format, repair, say):
         check_words(words)
-        if not isinstance(source, pd.DataFrame) and (format or _format_of(words.path)) == "conll":
-            check_separated(f"{words.path}:{words.lines[0]}", len(words.starts), len(words.tokens))
+        if not isinstance(source, pd.DataFrame):
+            check_shape(words, format)
         tables.append(sentence_table(in_bio(words, tag_scheme, repair, say)))
         files.append(words.path)
         del words
@@ -95,6 +95,13 @@ def read_words(source, columns=Columns(), format=None, repair=False, say=print):
     _check_choice("--format", format, FORMATS)
     for file in _files(source):
         yield _read_words(file, columns, format, repair, say)
+
+
+def check_shape(words, format=None):
+    """The `Words` of a file as they are. Raises InputError for CoNLL columns that no blank line separates."""
+    if (format or _format_of(words.path)) == "conll" and len(words.tokens):
+        check_separated(f"{words.path}:{words.lines[0]}", len(words.starts), len(words.tokens))
+    return words
 
 
 def data_set_name(source, files):

@@ -76,6 +76,10 @@ def check_words(words):
     if len(blank):
         tag = shown(words.tags[blank[0]].as_py())
         raise InputError(f"{_place(words, blank[0])}: empty tag, {tag}, write O, or B- or I- and the type")
+    different = words.tokens.unique().to_pylist() if len(words.tokens) > 1 else []
+    if len(different) > 1 and all(word == "O" or schemes.PREFIXED.fullmatch(word) for word in different):
+        fix = "give --word_column and --tag_column the other way round"
+        raise InputError(f"{_place(words, 0)}: all words look like tags, {shown(different[:3])}, {fix}")
 
 
 def in_bio(words, scheme=None, repair=False, say=print):

@@ -51,13 +51,13 @@ def lay_spans(words, size, spans):
     """Lay spans on words: words and spans are (start, end), end exclusive, in a text of `size` characters.
 
     A span that leaves the text, or begins or ends within a word or between two, is moved to the edges of the words
-    that it touches. One that touches no word, or a word of a span that starts before it, is dropped. Each of these is
-    a fault, for the caller to refuse or to count.
+    that it touches. One that touches no word, or a word of a span that starts before it (of two that start together,
+    of the longer one), is dropped. Each of these is a fault, for the caller to refuse or to count.
 
     Returns (tags, faults): a BIO tag for each word, and a list of `Fault`.
     """
     tags, faults, first = ["O"] * len(words), [], 0
-    for start, end, name in sorted(spans, key=lambda span: span[:2]):
+    for start, end, name in sorted(spans, key=lambda span: (span[0], -span[1])):
         while first < len(words) and words[first][1] <= start:
             first += 1
         last = first

@@ -14,6 +14,7 @@ from ner_data import InputError
 
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 CHUNK = 1 << 20  # bytes
+MANY = 12  # bytes beyond ASCII, from which on their share tells what language they are not
 NOT_1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # bytes that stand for nothing there
 ENCODING_NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
 
@@ -77,20 +78,25 @@ def other_encoding(place, chunks):
         chunks: its bytes, in parts.
 
     Raises:
-        InputError: most of what is not ASCII in it is UTF-8: it is damaged, or two files of different encodings.
+        InputError: most of what is not ASCII in it is UTF-8: it is damaged, or two files of different encodings. Or so
+            many letters are not ASCII that it is neither of the two: Cyrillic, Greek, Chinese.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    whole, broken, between = 0, 0, set()
+    whole, broken, letters, between = 0, 0, 0, set()
     for chunk in chunks:
         codes = np.frombuffer(decoder.decode(chunk).encode("utf-32-le", "surrogatepass"), np.uint32)
         is_broken = (codes >= 0xDC80) & (codes <= 0xDCFF)
         broken += int(is_broken.sum())
         whole += int(((codes >= 0x80) & ~is_broken).sum())
         numbers = np.frombuffer(chunk, np.uint8)
+        letters += int((((numbers | 0x20) >= ord("a")) & ((numbers | 0x20) <= ord("z"))).sum())
         between |= set(np.unique(numbers[(numbers >= 0x80) & (numbers < 0xA0)]).tolist())
     if whole > broken:
         others = counted(whole, "character")
         raise InputError(f"{place}, but {others} that are not ASCII are, so it is damaged or two files in one, mend it")
+    if broken >= MANY and broken > 0.3 * (broken + letters):
+        fix = "convert it from what it is in, such as: iconv -f CP1251 -t UTF-8"
+        raise InputError(f"{place}, nor Western text: {broken:,} bytes are not ASCII beside {letters:,} letters, {fix}")
     return "cp1252" if between and not between & NOT_1252 else "latin-1"
 
 

@@ -165,7 +165,9 @@ def _json_fields(record, tags, spans):
     given = record.fields or {}
     fields = {}
     for key, value in given.items():
-        is_gold = key in OWN or (key in (*TAGS, *SPANS, "ner") and isinstance(value, list))
+        is_gold = key in (*OWN, "predicted", "confidence") or (
+            key in (*TAGS, *SPANS, "ner") and isinstance(value, list)
+        )
         name = f"given_{key}" if is_gold else key
         while name != key and name in given:
             name = f"given_{name}"

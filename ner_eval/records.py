@@ -8,6 +8,7 @@ import codecs
 import csv
 import gzip
 import io
+import itertools
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from typing import NamedTuple
 from ner_data import InputError
 from ner_data.formats.conll import RANGE, is_conllu
 from ner_data.formats.word_csv import SEPARATORS, Columns, ids_by_another_name
-from ner_data.read import FORMATS
+from ner_data.read import FORMATS, OTHER_FILES
 from ner_data.schemes import PREFIXED
 from ner_data.sentences import check_separated
 from ner_data.text_file import CHUNK, ENCODING_NAMES, counted, other_encoding, shown
@@ -71,6 +72,8 @@ class Source:
         self.path, self.columns = path, columns
         self.format = format or _format_of(path)
         self.encoding = "utf-8-sig" if path == "-" else _encoding(path, say)
+        if self.format == "text" and format is None and path != "-" and self._looks_like_columns():
+            say(f"{path}: read as running text, but its lines look like a word and its tag: --format conll")
         self.header, self.separator = None, None
         self.comments = 0  # lines of a CoNLL file that `records` has passed over, or is to pass over
         self.ranges = 0  # those of a .conllu that hold several words together, or none
@@ -98,6 +101,13 @@ class Source:
         if self.path == "-":
             return io.TextIOWrapper(sys.stdin.buffer, encoding=self.encoding, newline=newline, errors="surrogateescape")
         return _opener(self.path)(self.path, "rt", encoding=self.encoding, newline=newline)
+
+    def _looks_like_columns(self):
+        """Whether the first lines that are not blank have equally many cells, two or more, and a tag for the last."""
+        with self._open() as lines:
+            cells = [line.split() for line in itertools.islice(lines, 100) if line.strip()]
+        tagged = all(len(row) > 1 and (row[-1] == "O" or PREFIXED.fullmatch(row[-1])) for row in cells)
+        return len(cells) > 1 and tagged and len(set(map(len, cells))) == 1
 
     def _read_header(self, say):
         """Find the header line of a word CSV and its separator: the one that finds most of the columns."""
@@ -162,10 +172,12 @@ def _json_record(place, number, fields, key, split):
     if "text" in fields and not isinstance(text, str):
         raise InputError(f"{place}: `text` is not a string, {shown(text)}, write the text")
     _check(place, text or "")
+    if text is not None and key is not None and not _are_words(fields[key]):
+        key = None  # Prodigy's and spaCy's tokens are objects, and their text is there
     if key is None:
         return Record(number, text, split(text), fields)
     tokens = fields[key]
-    if not isinstance(tokens, list) or not all(isinstance(token, str) and token.strip() for token in tokens):
+    if not _are_words(tokens):
         raise InputError(f'{place}: `{key}` is not a list of words, {shown(tokens)}, write it as ["...", "..."]')
     for token in tokens:
         _check(place, token)
@@ -180,6 +192,10 @@ def _json_record(place, number, fields, key, split):
         end = start + len(token)
         words.append((start, end))
     return Record(number, text, words, fields)
+
+
+def _are_words(tokens):
+    return isinstance(tokens, list) and all(isinstance(token, str) and token.strip() for token in tokens)
 
 
 def _read_csv(source, lines, split):
@@ -355,6 +371,8 @@ def _check(place, text):
 
 def _format_of(path):
     suffix = Path(path.lower().removesuffix(".gz")).suffix
+    if suffix in OTHER_FILES and os.path.isfile(path):
+        raise InputError(f"{path}: no format has the suffix {suffix!r}, {OTHER_FILES[suffix]}")
     named = (name for name, suffixes in FORMATS.items() if suffix in suffixes and suffix != ".txt")
     return next(named, "text")
 

@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from ner_data import InputError, raise_input_error
-from ner_data.text_file import read_text, shown
+from ner_data.text_file import counted, read_text, shown
 from ner_eval.entity_errors import errors_csv, find_entities
 from ner_eval.report_plots import SIDE, curves, reliability
 from ner_eval.span_matching import KINDS
@@ -298,8 +298,13 @@ def read_run(run_dir):
     sentences = {
         split: _read_predictions(path)
         for split, path in paths.items()
-        if path.exists() and isinstance(metrics.get(split), dict)
+        if path.exists() and isinstance(metrics.get(split), dict) and metrics[split]
     }
+    for split, found in sentences.items():
+        count = metrics[split].get("sentences")
+        if isinstance(count, int) and count != len(found):
+            what = f"{counted(len(found), 'sentence')} where metrics.json tells of {count:,}"
+            raise InputError(f"{paths[split]}: {what}, give the files of one run")
     if not sentences:
         what = "no predictions with scores, test_predictions.jsonl or validation_predictions.jsonl"
         raise InputError(f"{run_dir}: {what}, give the output directory of a finished run")

@@ -22,13 +22,12 @@ import numpy as np
 from ner_data import InputError, raise_input_error, schemes
 from ner_data.formats.word_csv import Columns
 from ner_data.labels import flat
-from ner_data.read import read_sentences
 from ner_data.windows import join_windows
 from ner_eval.bootstrap import intervals, sentence_counts
 from ner_eval.calibration import calibration, entity_confidence
 from ner_eval.decode import argmax, decode, tag_sentences
 from ner_eval.score_table import markdown, table
-from ner_eval.scored_files import read_tagged
+from ner_eval.scored_files import read_tagged, read_training
 from ner_eval.span_counts import coded, find_spans, label_parts, same_span, span_scores
 from ner_eval.span_matching import confusion, count_errors, semeval
 from ner_eval.surfaces import seen_scores, surface_scores, training_surfaces
@@ -265,11 +264,11 @@ def score_files(
     Raises:
         InputError: what `read_tagged` and `read_sentences` refuse.
     """
-    tagged = read_tagged(gold_path, predicted_path, columns, repair, say, tag_scheme)
+    others = () if train_file is None else (train_file,)
+    tagged = read_tagged(gold_path, predicted_path, columns, repair, say, tag_scheme, others)
     training = None
     if train_file is not None:
-        named = {f"{field}_column": name for field, name in columns._asdict().items()}
-        training = read_sentences(train_file, repair=repair, say=say, tag_scheme=tag_scheme, **named)
+        training = read_training(train_file, columns, repair, say, tag_scheme)
     gold, predicted, names = coded(tagged.gold, tagged.predicted)
     further = further_scores(
         tagged.tokens.to_pylist(),
@@ -335,7 +334,8 @@ def _parse(argv):
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the resamples; default: {SEED}")
     parser.add_argument("--repair", action="store_true", help="read illegal gold tags as conlleval does")
     parser.add_argument("--tag_scheme", choices=schemes.LETTERS, help="of the gold tags; found out if not given")
-    for field, name in Columns()._asdict().items():
+    for field in ("sentence", "word", "tag"):
+        name = getattr(Columns(), field)
         what = "of word CSV files" + ", or its number in CoNLL columns" * (field in ("word", "tag"))
         parser.add_argument(f"--{field}_column", default=name, help=f"{what}; default: {name}")
     parser.error = raise_input_error

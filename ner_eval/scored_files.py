@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from ner_data import InputError, schemes
 from ner_data.formats.jsonl import TOKENS
 from ner_data.formats.word_csv import Columns, column_names
-from ner_data.read import FORMATS, read_words
+from ner_data.read import FORMATS, read_sentences, read_words
 from ner_data.sentences import Words, check_words, in_bio
 from ner_data.text_file import counted, read_text, shown
 from ner_eval.prediction_lines import PREDICTED
@@ -36,7 +36,7 @@ class Tagged(NamedTuple):
     probabilities: np.ndarray | None  # (n,) float64, of the predicted tags, if the file holds them
 
 
-def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False, say=print, tag_scheme=None):  # noqa: B008
+def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False, say=print, tag_scheme=None, others=()):  # noqa: B008
     """Read gold and predicted tags.
 
     Args:
@@ -44,9 +44,11 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
         predicted_path: a tagged file with the same words, or a run's predictions; `gold_path` itself if not given.
             Its sentences may begin elsewhere; those of the gold file count.
         columns: of word CSV files by name, of CoNLL files by number.
-        repair: read gold tags that are illegal in their scheme as conlleval does, instead of refusing them.
+        repair: read gold tags that are illegal in their scheme as conlleval does, and move spans to whole words,
+            instead of refusing them.
         say: called with each line to be shown to the user.
         tag_scheme: of the gold tags, a key of `schemes.LETTERS`, or None: detected.
+        others: paths of further files that the columns are for.
 
     Returns:
         `Tagged`.
@@ -54,9 +56,8 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
     Raises:
         InputError: a file cannot be read exactly, there are no predictions, or the words are not the same.
     """
-    paths = (gold_path, predicted_path or gold_path)
-    has_csv = any(_suffix(path) in FORMATS["word_csv"] for path in paths)
-    gold_words = _read_words(gold_path, columns, has_csv, say)
+    has_csv = any(_suffix(path) in FORMATS["word_csv"] for path in (gold_path, predicted_path or gold_path, *others))
+    gold_words = _read_words(gold_path, columns, has_csv, repair, say)
     check_words(gold_words)
     scheme = tag_scheme or schemes.detect(gold_words.tags, gold_words.starts)[0]
     gold = in_bio(gold_words, tag_scheme, repair, say)
@@ -68,14 +69,24 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
     if of_run:
         words, probabilities = _predicted_of_run(predicted_path, say)
     else:
-        words = _read_words(predicted_path, _predicted_columns(predicted_path, columns, say), has_csv, say)
+        words = _read_words(predicted_path, _predicted_columns(predicted_path, columns, say), has_csv, repair, say)
     _check_same_words(gold, words)
-    predicted = _predicted_tags(words, scheme, say)
+    predicted = _predicted_tags(words, "BIO" if of_run else scheme, say)
     is_itself = of_run and predicted_path == gold_path
     if not is_itself and len(words.tokens) and predicted.equals(gold.tags):
         say(f"{predicted_path}: every tag is the gold tag; are these predictions?")
     offsets = np.append(gold.starts, len(gold.tokens))
     return Tagged(str(gold_path), gold.tokens, gold.tags, predicted, offsets, gold.lines, probabilities)
+
+
+def read_training(path, columns=Columns(), repair=False, say=print, tag_scheme=None):  # noqa: B008
+    """The sentence table of a training file of any format, or of several by a pattern. The arguments and what is
+    raised: as in `read_tagged`; columns that are names of a CSV's, and the file is none, are not its."""
+    format, columns, guess = _layout(path, columns, True)
+    if guess:
+        say(f"{path}: {guess}")
+    named = {f"{field}_column": name for field, name in columns._asdict().items()}
+    return read_sentences(path, format=format, tag_scheme=tag_scheme, repair=repair, say=say, **named)
 
 
 def is_run_file(path):
@@ -90,8 +101,9 @@ def is_run_file(path):
     return isinstance(record, dict) and "predicted" in record
 
 
-def _read_words(path, columns, has_csv, say):
-    """The `Words` of a file with the tags as they stand there. has_csv: the names of columns may be those of a CSV."""
+def _layout(path, columns, has_csv):
+    """A file's format, its columns, and in words where the format is a guess. has_csv: the names of columns may be
+    those of a CSV."""
     suffix, usual = _suffix(path), Columns()
     format = next((format for format, suffixes in FORMATS.items() if suffix in suffixes), "conll")
     if format == "jsonl":
@@ -101,10 +113,16 @@ def _read_words(path, columns, has_csv, say):
         of_csv = {field for field, name in names.items() if has_csv and not name.removeprefix("-").isdecimal()}
         columns = usual._replace(**{field: name for field, name in names.items() if field not in of_csv})
     guess = "" if suffix in FORMATS[format] else f"read as CoNLL columns, since no format has the suffix {suffix!r}"
+    return format, columns, guess
+
+
+def _read_words(path, columns, has_csv, repair, say):
+    """The `Words` of a file with the tags as they stand there."""
+    format, columns, guess = _layout(path, columns, has_csv)
     if guess:
         say(f"{path}: {guess}")
     try:
-        found = list(read_words(path, columns, format, say=say))
+        found = list(read_words(path, columns, format, repair, say))
         if len(found) > 1:
             raise InputError(f"{path}: {len(found)} files, give one at a time")
         return found[0]
@@ -193,14 +211,19 @@ def _check_same_words(gold, predicted):
 def _predicted_tags(words, gold_scheme, say):
     """The predicted tags in BIO, with what is illegal in it left as it is.
 
-    They are in the gold tags' scheme if it fits them, but tags of B-, I- and O are in IO or IOB1 only if those are.
+    They are in the gold tags' scheme if it fits them, but tags of B-, I- and O are in IO or IOB1 only if those are, and
+    if fewer of them are out of place in it than in BIO.
     """
     letters = {tag[:2] for tag in words.tags.unique().to_pylist() if tag != "O"}
     scheme = gold_scheme
     if letters <= {"B-", "I-"}:
         taken = schemes.take_apart(words.tags, words.starts, "BIO")
         astray = len(schemes.illegal(taken, "BIO"))
-        scheme = gold_scheme if astray and gold_scheme in ("IO", "IOB1") else "BIO"
+        scheme = "BIO"
+        if gold_scheme in ("IO", "IOB1"):
+            in_theirs = schemes.take_apart(words.tags, words.starts, gold_scheme)
+            misfits = len(schemes.ill_formed(words.tags, gold_scheme)) + len(schemes.illegal(in_theirs, gold_scheme))
+            scheme = gold_scheme if misfits < astray else "BIO"
         if scheme == "BIO" and astray > (taken.letters == schemes.BEGIN).sum():
             most = f"{astray:,} I- begin an entity in the predicted tags, more than B- do"
             say(f"{words.path}: {most}, and strict scores count none of these; --lenient does")

@@ -88,6 +88,19 @@ def out_of_fold(table, folds, seed, flags, directory, say=print):
     return predicted, confidence
 
 
+NOT_FOR_RUNS = {
+    "__group_column": "a fold is of sentences, whatever their document",
+    "__dataset_name": "the sentences come from --train_file",
+    "__dataset_config_name": "the sentences come from --train_file",
+    "__validation_file": "each run splits its own off",
+    "__test_file": "each run is tested on the fold that it has not seen",
+    "__split_file": "the folds are the split",
+    "__output_dir": "the runs are removed, what remains is --output",
+    "__resume_from_checkpoint": "a list of suspects is begun anew",
+    "__push_to_hub": "the runs are removed, what remains is --output",
+}
+
+
 def _write_sentences(path, table):
     with open(path, "w", encoding="utf-8") as file:
         for sentence in table.select(["tokens", "tags"]).to_pylist():
@@ -181,8 +194,9 @@ def main(argv=None):
     try:
         if args.folds < 2:
             raise InputError(f"--folds {args.folds}: give 2 or more")
-        if any(word.split("=")[0] == "--group_column" for word in flags):
-            raise InputError("--group_column: a fold is of sentences, whatever their document; leave it out")
+        for word in flags:
+            if why := NOT_FOR_RUNS.get(word.split("=")[0].replace("-", "_")):
+                raise InputError(f"{word.split('=')[0]}: {why}; leave it out")
         if not 0 <= args.seed < 2**32:  # numpy's limit
             raise InputError(f"--seed {args.seed}: give 0 to {2**32 - 1}")
         if os.path.isdir(args.output) or not os.access(os.path.dirname(args.output) or ".", os.W_OK):

@@ -341,6 +341,20 @@ def test_the_short_form(write):
     ]
 
 
+def test_a_reader_that_has_seen_enough_is_no_traceback(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_text("".join(f"word{k}\tB-x{k}\n\n" for k in range(400)))
+    command = f"{sys.executable} -m ner_data.audit --places 9999 {path} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode in (1, 141) and done.stderr == "" and done.stdout.startswith(str(path))
+
+
+def test_what_no_blank_line_separates_is_refused_as_in_training(tmp_path, capsys):
+    (tmp_path / "a.conll").write_text("a\tO\n" * 1200)
+    assert main([str(tmp_path / "a.conll")]) == 2
+    assert "no blank line, so 1,200 words would be one sentence" in capsys.readouterr().err
+
+
 def test_control_characters_of_words_do_not_reach_the_terminal(tmp_path, capsys):
     record = {"tokens": ["a\nb", "\x1b[31m", "\u202e"], "tags": ["B-\x1bx", "O", "O"]}
     path = tmp_path / "a.jsonl"

@@ -427,6 +427,37 @@ def test_the_word_number_sign_in_columns_by_tab(ner, saved, tmp_path, monkeypatc
     assert f"{tmp_path / 'in.conll'}: 2 comment lines, not predicted" in err
 
 
+def test_a_file_of_columns_that_is_read_as_running_text_is_remarked_upon(ner, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    (tmp_path / "in.txt").write_text("-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nsays VBZ O O\n")
+    assert run("--model", saved, tmp_path / "in.txt") == 0
+    assert "its lines look like a word and its tag: --format conll" in capsys.readouterr().err
+    (tmp_path / "in.txt").write_text("EU says O\nAda sings well\n")
+    assert run("--model", saved, tmp_path / "in.txt") == 0
+    assert "--format" not in capsys.readouterr().err
+    (tmp_path / "in.conllu").write_text("1\tEU\n")
+    assert run("--model", saved, tmp_path / "in.conllu") == 2
+    assert "no format has the suffix '.conllu', give --format conll, --word_column 2" in capsys.readouterr().err
+
+
+def test_of_prodigys_and_spacys_exports_the_text_is_read(ner, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    tokens = [{"text": "Merkel", "start": 0, "end": 6, "id": 0}]
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "Merkel sings", "tokens": tokens}) + "\n")
+    assert run("--model", saved, tmp_path / "in.jsonl") == 0
+    assert json.loads(capsys.readouterr().out)["tokens"] == ["Merkel", "sings"]
+
+
+def test_what_is_written_of_a_blank_line_can_be_read_again(ner, saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    (tmp_path / "in.txt").write_text("Merkel left\n\nParis slept\n")
+    assert run("--model", saved, tmp_path / "in.txt", "--output", tmp_path / "out.jsonl") == 0
+    lines = []
+    table = read_sentences(tmp_path / "out.jsonl", say=lines.append, repair=True)
+    assert table["tokens"].to_pylist() == [["Merkel", "left"], ["Paris", "slept"]]
+    assert lines[0] == f"{tmp_path / 'out.jsonl'}:2: 1 line without words skipped"
+
+
 def test_of_conllu_lines_of_several_words_or_of_none_become_comments(ner, saved, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(predicting, "_load", lambda args: ner)
     source, path = tmp_path / "in.conllu", tmp_path / "out.conll"

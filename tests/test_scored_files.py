@@ -103,6 +103,51 @@ def test_predictions_without_any_beginning_are_remarked_upon(tmp_path):
     assert len(said) == 2 and "every tag is the gold tag" in said[1]  # flawless BIO is not read as IOB1
 
 
+def test_one_tag_out_of_place_does_not_turn_bio_into_the_gold_tags_iob1(tmp_path):
+    """CoNLL-2003's own scheme: I-LOC begins an entity there, and B-LOC only behind another LOC."""
+    pairs = ["Ada/I-PER", "met/O", "Bob/I-PER", None, "U.S./I-LOC", "U.K./B-LOC", None, "Rome/I-LOC"]
+    gold = write(tmp_path / "gold.conll", *pairs)
+    bio = [pair and pair.replace("I-", "B-") for pair in pairs[:-1]]
+    predicted, lines = write(tmp_path / "pred.conll", *bio, "Rome/I-LOC"), []
+    scores = score_files(gold, predicted, say=lines.append)
+    assert (scores["precision"], scores["recall"]) == (1.0, 0.8) and len(lines) == 1
+    assert read_tagged(gold, write(tmp_path / "same.conll", *pairs), say=quiet).predicted.to_pylist()[-1] == "B-LOC"
+    tokens = [pair.split("/")[0] for pair in pairs if pair]
+    tags = [pair.split("/")[1] for pair in [*bio, "Rome/I-LOC"] if pair]
+    run = run_file(tmp_path / "run.jsonl", tokens=tokens, tags=tags, predicted=tags)
+    assert read_tagged(gold, run, say=quiet).predicted.to_pylist() == tags
+
+
+def test_predictions_of_an_earlier_run_that_are_tagged_again_are_gold_no_more(tmp_path):
+    old = run_file(tmp_path / "old.jsonl", confidence=[0.9, 0.8])
+    (record,) = Source(old, say=quiet).records(words_in)
+    lines = Lines(Source(old, say=quiet), str(tmp_path / "new.jsonl"), ["O", "B-geo", "I-geo"])
+    (tmp_path / "new.jsonl").write_text(lines.write(0, record, ["O", "B-geo"], []))
+    assert not is_run_file(tmp_path / "new.jsonl")
+    assert read_tagged(old, str(tmp_path / "new.jsonl"), say=quiet).predicted.to_pylist() == ["O", "B-geo"]
+
+
+def test_repair_moves_spans_too(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "Ada Lovelace sang", "entities": [[0, 11, "per"]]}\n')
+    path = str(tmp_path / "a.jsonl")
+    with pytest.raises(InputError, match="does not begin and end with a word"):
+        read_tagged(path, path, say=quiet)
+    assert read_tagged(path, path, repair=True, say=quiet).gold.to_pylist() == ["B-per", "I-per", "O"]
+
+
+def test_the_training_file_may_be_of_another_format_than_the_others(tmp_path):
+    (tmp_path / "gold.csv").write_text("sid,token,label\n1,Ada,B-per\n1,Bob,B-per\n")
+    (tmp_path / "train.jsonl").write_text('{"tokens": ["Ada"], "tags": ["B-per"]}\n')
+    (tmp_path / "train.csv").write_text("sid,token,label\n1,Ada,B-per\n")
+    write(tmp_path / "train.conll", "Ada/B-per")
+    write(tmp_path / "gold.conll", "Ada/B-per", "Bob/B-per")
+    predicted, columns = write(tmp_path / "pred.conll", "Ada/B-per", "Bob/O"), Columns("sid", "token", "label")
+    for gold, train in (("csv", "conll"), ("csv", "jsonl"), ("conll", "csv")):
+        files = [str(tmp_path / f"{name}.{suffix}") for name, suffix in (("gold", gold), ("train", train))]
+        scores = score_files(files[0], predicted, columns=columns, train_file=files[1], say=quiet)
+        assert [found["gold"] for found in scores["seen"].values()] == [1, 0, 1]
+
+
 def test_several_files_are_refused(tmp_path):
     for name in ("g-1.conll", "g-2.conll"):
         write(tmp_path / name, "a/B-geo", "b/O")

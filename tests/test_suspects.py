@@ -119,6 +119,9 @@ def test_wrong_input(tmp_path, capsys, monkeypatch):
     assert "--seed -1: give 0 to 4294967295" in capsys.readouterr().err
     assert main(["--group_column", "doc"]) == 2
     assert "--group_column: a fold is of sentences, whatever their document" in capsys.readouterr().err
+    for flag in ("--validation_file=dev.csv", "--test-file=a.csv", "--dataset_name=x", "--output_dir=runs/a"):
+        assert main([flag]) == 2
+        assert f"ner_eval.suspects: {flag.split('=')[0]}: " in capsys.readouterr().err
     for path in (tmp_path, tmp_path / "no" / "where.csv"):
         assert main(["--output", str(path)]) == 2
         assert f"--output {path}: a directory, or in none that may be written to" in capsys.readouterr().err

@@ -55,8 +55,8 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
     Raises InputError, with the line, for what is not JSON or has none of the layouts, for a line without its group,
     and for a span that does not lie on words, unless `repair`: then it is adjusted or dropped, and counted.
     """
-    faults, skipped, types = [], [], {}
-    sentences = _sentences(path, read_text(path, say), repair, group_column, faults, skipped, types)
+    faults, skipped, empty, types = [], [], [], {}
+    sentences = _sentences(path, read_text(path, say), repair, group_column, faults, skipped, empty, types)
     parts = []
     while some := list(islice(sentences, AT_ONCE)):
         lengths = np.array([len(sentence.tokens) for sentence in some])
@@ -69,8 +69,14 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
             raise InputError(
                 f"{path}:{line}: {both}, write one span for each entity, and {shown(name[2:])} as its type"
             )
+    if (len(types) > 1 or "O" in types) and all(name == "O" or PREFIXED.fullmatch(name) for name in types):
+        name, line = next(iter(types.items()))
+        fix = "write a span for each entity and its type alone"
+        raise InputError(f"{path}:{line}: a span of the type {shown(name)}, which is a tag, {fix}")
     if skipped:
         say(f"{path}:{skipped[0]}: {counted(len(skipped), 'line')} with the answer reject or ignore skipped")
+    if empty:
+        say(f"{path}:{empty[0]}: {counted(len(empty), 'line')} without words skipped")
     if faults:
         say(f"{path}:{faults[0][0]}: {_summary(faults)}")
     if not parts:
@@ -88,8 +94,9 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
     )
 
 
-def _sentences(path, data, repair, group_column, faults, skipped, types):
-    """Yield the `Sentence` of each line; collect (line, Fault), the lines that were skipped, the types of spans."""
+def _sentences(path, data, repair, group_column, faults, skipped, empty, types):
+    """Yield the `Sentence` of each line; collect (line, Fault), the lines that were skipped, those of a text without
+    words (a blank line, as `ner_eval.predict` writes it), the types of spans."""
     names = None
     for line, text in enumerate(io.BytesIO(data), start=1):
         place = f"{path}:{line}"
@@ -106,6 +113,9 @@ def _sentences(path, data, repair, group_column, faults, skipped, types):
             tokens, tags, wrong, spans = _read_record(place, record, names)
             for *_, name in spans:
                 types.setdefault(name, line)
+            if record.get("tokens") == [] and not str(record.get("text", "no text")).strip():
+                empty.append(line)
+                continue
             if not tokens:
                 raise InputError(f"{place}: no words, {shown(text.decode())}, delete the line")
             if wrong and not repair:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_data import InputError
+from ner_data.schemes import PREFIXED
 from ner_data.sentences import Words, check_separated, is_empty
 from ner_data.text_file import counted, line_of, read_text, shown
 
@@ -242,6 +243,9 @@ def _check_header(place, names, columns):
         nearest = nearest or _nearest(name, rest)
         found = ", ".join(shown(other, 40) for other in names[:12]) + ", ..." * (len(names) > 12)
         fix = f"set {flag} {shown(nearest)}" if nearest else f"name it with {flag}, or add a header line"
+        if any(other == "O" or PREFIXED.fullmatch(other) for other in names):
+            fix = "add a header line, or where this is a word and its tag, --format conll"
+            raise InputError(f"{place}: no header, there are {found}, {fix}")
         others = [other for other, column in flags.items() if column not in names and other != flag]
         fix += f"; so with {', '.join(others)}" * bool(others)
         raise InputError(f"{place}: no column {shown(name)}, there are {found}, {fix}")
