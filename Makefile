@@ -10,6 +10,7 @@ FILES = $(call PATH_FLAG,--train_file,$(TRAIN_FILE)) $(call PATH_FLAG,--validati
 	$(call PATH_FLAG,--test_file,$(TEST_FILE))
 OUTPUT = $(call PATH_FLAG,--output_dir,$(OUTPUT_DIR))
 THE_MODEL = $(call PATH_FLAG,--model,$(MODEL))
+GIVEN_MODEL = $(if $(filter file,$(origin MODEL)),,$(THE_MODEL))
 
 .PHONY: help train test soak predict push audit score compare report suspects sample pretrain baselines results lint clean
 .DEFAULT_GOAL := help
@@ -18,6 +19,18 @@ THE_MODEL = $(call PATH_FLAG,--model,$(MODEL))
 UNKNOWN := $(strip $(filter-out MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR ARGS PYTHON VENV PY SHELL,\
 	$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no variable of this Makefile; use MODEL, TRAIN_FILE, VALIDATION_FILE, TEST_FILE, OUTPUT_DIR or ARGS))
+
+# nor is one that this target does not read
+USED_BY_train := MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE OUTPUT_DIR
+USED_BY_pretrain := $(USED_BY_train)
+USED_BY_audit := MODEL TRAIN_FILE VALIDATION_FILE TEST_FILE
+USED_BY_baselines := TRAIN_FILE VALIDATION_FILE TEST_FILE
+USED_BY_suspects := MODEL TRAIN_FILE
+USED_BY_predict := MODEL
+USED_BY_push := MODEL TEST_FILE
+IDLE := $(if $(MAKECMDGOALS),$(strip $(foreach name,$(filter-out $(foreach goal,$(MAKECMDGOALS),$(USED_BY_$(goal))),\
+	$(USED_BY_train)),$(if $(findstring command line,$(origin $(name))),$(name)))))
+$(if $(IDLE),$(error $(IDLE): not read by make $(MAKECMDGOALS); leave it out))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +49,10 @@ predict: $(VENV)/.run ## tag a file: make predict MODEL=runs/... ARGS="text.txt 
 	$(PY) -m ner_eval.predict $(THE_MODEL) $(ARGS)
 
 push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_model_id me/my-ner"
-	$(PY) -m ner_eval.publish $(THE_MODEL) $(ARGS)
+	$(PY) -m ner_eval.publish $(THE_MODEL) $(call PATH_FLAG,--test_file,$(TEST_FILE)) $(ARGS)
 
 audit: $(VENV)/.run ## what is wrong with a corpus, with its line: make audit TRAIN_FILE=...
-	$(PY) -m ner_data.audit $(FILES) $(ARGS)
+	$(PY) -m ner_data.audit $(GIVEN_MODEL) $(FILES) $(ARGS)
 
 score: $(VENV)/.run ## score predictions: make score ARGS="gold.conll predicted.conll"
 	$(PY) -m ner_eval.score $(ARGS)
@@ -57,7 +70,7 @@ sample: $(VENV)/.run ## write the bundled corpus again (same bytes)
 	$(PY) -m ner_data.sample
 
 pretrain: $(VENV)/.run ## masked-language-model training: make pretrain OUTPUT_DIR=... ARGS="--text FILE --minutes 60"
-	$(PY) -m ner_model.pretrain $(if $(filter file,$(origin MODEL)),,$(THE_MODEL)) $(FILES) $(OUTPUT) $(ARGS)
+	$(PY) -m ner_model.pretrain $(GIVEN_MODEL) $(FILES) $(OUTPUT) $(ARGS)
 
 baselines: $(VENV)/.benchmarks ## most frequent tag and CRF on the split of a run: make baselines TRAIN_FILE=...
 	$(PY) -m benchmarks.baselines $(FILES) $(ARGS)
@@ -75,7 +88,7 @@ clean: ## remove the virtual environment (runs stay)
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than Python 3.11; give another: make PYTHON=python3.12 ..." >&2; exit 2; }
-	if command -v uv >/dev/null; then uv venv --python $(PYTHON) --allow-existing $(VENV); \
+	if command -v uv >/dev/null; then uv venv --seed --python $(PYTHON) --allow-existing $(VENV); \
 		else $(PYTHON) -m venv $(VENV); fi
 	touch $@
 

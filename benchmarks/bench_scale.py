@@ -1,6 +1,6 @@
 """Time and memory of a run's steps as the corpus grows, as a Markdown table.
 
-    python -m benchmarks.bench_scale                  # 0.1, 1 and 10 million words, about a minute
+    python -m benchmarks.bench_scale                  # 0.1, 1 and 10 million words, two minutes
     python -m benchmarks.bench_scale 100000 1000000   # these
 
 Each corpus (`bench_data.write_corpus`) goes through a process of its own, by the calls of `run_ner.py`: read and split,
@@ -14,6 +14,7 @@ included:
   back for later is in it.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -136,7 +137,11 @@ def bench_scale(sizes):
 
 def main(argv=None):
     """The command line."""
-    sizes = [int(word) for word in (sys.argv[1:] if argv is None else argv)] or GROWTH
+    parser = argparse.ArgumentParser("python -m benchmarks.bench_scale", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "sizes", metavar="WORDS", type=int, nargs="*", help="of the corpus; default: 0.1, 1, 10 million"
+    )
+    sizes = parser.parse_args(argv).sizes or GROWTH
     print(f"{machine('pandas', 'pyarrow', 'datasets', 'transformers', 'torch')}.\n", flush=True)
     print(bench_scale(sizes))
 

@@ -76,7 +76,9 @@ def short_form(tables):
     lines = [f"{split}: {_size(facts)}" for split, facts in report["splits"].items()]
     lines.append(f"entities: {_shares(report['splits'])}")
     counts = [f"{finding['count']:,} {finding['code']}" for finding in report["findings"]]
-    lines.append(f"findings: {', '.join(counts)}; {PROGRAM} shows the lines" if counts else "findings: none")
+    lines.append(
+        f"findings: {', '.join(counts)}; {PROGRAM} on these files shows the lines" if counts else "findings: none"
+    )
     return [printable(line) for line in lines + _leak(report)]
 
 
@@ -85,7 +87,8 @@ def _size(facts):
     lengths = facts["words_per_sentence"]
     quantiles = f"{lengths['median']} (median), {lengths['99%']} (99%), {lengths['most']} (most)"
     entities = sum(facts["entities"].values())
-    return f"{facts['sentences']:,} sentences of {quantiles} words, {facts['words']:,} words, {entities:,} entities"
+    size = f"{counted(facts['words'], 'word')}, {counted(entities, 'entity', 'entities')}"
+    return f"{counted(facts['sentences'], 'sentence')} of {quantiles} words, {size}"
 
 
 def _shares(splits):

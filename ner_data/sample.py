@@ -28,6 +28,7 @@ A leading `the` is outside a name. Parts of speech are Penn Treebank tags by lex
 checked by hand.
 """
 
+import argparse
 import csv
 import random
 import re
@@ -314,4 +315,5 @@ def write_corpus(directory):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser("python -m ner_data.sample", description=__doc__).parse_args()  # it has no flags
     write_corpus(Path(__file__).parent)

@@ -197,8 +197,12 @@ def _parse(argv):
     args = parser.parse_args(argv)
     if len(args.runs) == 2 and not args.side_a + args.side_b:
         args.side_a, args.side_b = args.runs[:1], args.runs[1:]
+    elif args.runs and args.side_a + args.side_b:
+        raise InputError(f"{args.runs[0]}: given beside --side_a or --side_b; give two runs, or these two flags")
     elif args.runs or not args.side_a or not args.side_b:
-        raise InputError(f"{len(args.runs)} runs: give two, or --side_a with its runs and --side_b with its runs")
+        raise InputError(
+            f"{counted(len(args.runs), 'run')}: give two, or --side_a with its runs and --side_b with its runs"
+        )
     for flag, least in (("resamples", 1), ("seed", 0)):
         if getattr(args, flag) < least:
             raise InputError(f"--{flag} {getattr(args, flag)}: give {least} or more")

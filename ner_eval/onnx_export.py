@@ -211,7 +211,7 @@ def _check_f1(exact, directory, sentences, say):
     before, after = (f1_of(one, sentences) for one in (exact, Recognizer(str(directory), runtime="onnx")))
     say(f"int8: strict F1 {after:.4f}, fp32 {before:.4f}, change {after - before:+.4f} ({len(sentences):,} sentences)")
     if before - after > MAX_F1_LOSS:
-        raise ExportError(f"ONNX: int8 loses {before - after:.4f} F1, more than {MAX_F1_LOSS}; publish fp32 (--onnx)")
+        raise ExportError(f"ONNX: int8 loses {before - after:.4f} F1, more than {MAX_F1_LOSS}; export fp32 instead")
 
 
 def f1_of(recognizer, sentences):
@@ -239,6 +239,8 @@ def main(argv=None):
     add_reading_flags(parser)
     args = parser.parse_args(argv)
     try:
+        if args.test_file and not args.int8:
+            raise InputError(f"--test_file {args.test_file}: measures --int8, give that too or leave it out")
         sentences = read_sentences(args.test_file, **reading_of(args)) if args.test_file else None
         export_onnx(args.model, int8=args.int8, sentences=sentences)
     except (InputError, ExportError) as error:

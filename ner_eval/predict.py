@@ -249,7 +249,8 @@ def main(argv=None):
         say(f"ner_eval.predict: {error}")
         return 2
     except KeyboardInterrupt:
-        say("ner_eval.predict: stopped; --resume goes on behind the last complete sentence")
+        can_go_on = args.output and args.file != "-"
+        say("ner_eval.predict: stopped" + "; --resume goes on behind the last complete sentence" * bool(can_go_on))
         return 130
     except BrokenPipeError:  # `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -288,7 +289,8 @@ def _say_speed(recognizer, sentences, words, seconds, world, say):
     padding = recognizer.padding / max(1, recognizer.subwords)
     each = f", by each of {world} processes" if world > 1 else ""
     speed = f"{words / max(seconds, 1e-9):,.0f} words per second{each}"
-    say(f"{sentences:,} sentences, {words:,} words in {seconds:.1f} s: {speed}; {padding:.1%} padding")
+    size = f"{counted(sentences, 'sentence')}, {counted(words, 'word')}"
+    say(f"{size} in {seconds:.1f} s: {speed}; {padding:.1%} padding")
 
 
 def _parse(argv, world):

@@ -336,7 +336,8 @@ def _check_onnx(options):
 
 
 def _add_onnx(options, sentences):
-    """Write the directory's model.onnx, if a flag asks for it. Raises PublishError; then nothing has been pushed."""
+    """Write the directory's model.onnx, if a flag asks for it. Raises PublishError or InputError; then nothing has been
+    pushed."""
     if not (options.onnx or options.onnx_int8):
         return
     from ner_eval.onnx_export import ExportError, export_onnx
@@ -344,14 +345,16 @@ def _add_onnx(options, sentences):
     try:
         export_onnx(options.model, int8=options.onnx_int8, sentences=sentences)
     except (ExportError, InputError) as error:
-        raise PublishError(f"{error}; nothing was pushed") from None
+        kind = PublishError if isinstance(error, ExportError) else InputError
+        raise kind(f"{error}; nothing was pushed") from None
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     from ner_data.reading_flags import add_reading_flags  # pandas comes with it
 
-    parser = _Arguments(prog="python -m ner_eval.publish", description=__doc__.splitlines()[0], allow_abbrev=False)
+    described = {"description": __doc__, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = _Arguments(prog="python -m ner_eval.publish", **described, allow_abbrev=False)
     parser.add_argument("--model", required=True, help="directory of a saved model")
     parser.add_argument("--hub_model_id", required=True, help="where to publish it: user/name")
     parser.add_argument("--hub_token", help="default: HF_TOKEN, else the stored login")
@@ -382,9 +385,9 @@ def main(arguments: list[str] | None = None) -> int:
         for path in files_to_publish(options.model):
             print(f"  {path.stat().st_size:>13,} bytes  {path.name}", flush=True)
         address = publish(options.model, hub_model_id, private=private, token=options.hub_token)
-    except PublishError as error:
+    except (PublishError, InputError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         print(f"{parser.prog}: ended by SIGINT; {_untouched(options.model, command)}", file=sys.stderr)
         return 130

@@ -227,7 +227,7 @@ def read_settings(model, trust_remote_code=False):
         InputError: there is no such model, it may not be loaded (`ner_model.load.read_config`), it is no token
             classifier, its labels are not O, B- and I-, or a setting has a value that this program does not know.
     """
-    config = read_config(model, trust_remote_code)
+    config = read_config(model, trust_remote_code, others=" with a finished run")
     if not any("ForTokenClassification" in name for name in config.get("architectures") or []):
         raise InputError(f"--model {model}: no token classifier; give the directory of a finished run")
     try:

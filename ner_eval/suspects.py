@@ -30,7 +30,7 @@ from ner_data.labels import sentence_offsets
 from ner_data.read import read_sentences
 from ner_data.reading_flags import add_reading_flags, reading_of
 from ner_data.split import sentence_groups
-from ner_data.text_file import printable
+from ner_data.text_file import counted, printable
 from ner_eval.span_counts import find_spans, label_parts, shared_ids
 from ner_eval.span_matching import error_kinds
 from ner_model.checkpoints import TrainingStopped
@@ -225,7 +225,7 @@ def main(argv=None):
         reason = error.strerror or error
         print(f"ner_eval.suspects: {args.output}: cannot be written ({reason})", file=sys.stderr)
         return 1
-    print(f"{len(suspects):,} suspects among {words:,} words, all of them in {args.output}")
+    print(f"{counted(len(suspects), 'suspect')} among {counted(int(words), 'word')}, all of them in {args.output}")
     return 0
 
 

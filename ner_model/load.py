@@ -18,12 +18,13 @@ NO_LIMIT = 512  # subwords in a window where neither model nor tokenizer names a
 TRUST = "give --trust_remote_code if you trust who made it"
 
 
-def read_config(name, trust_remote_code=False):
+def read_config(name, trust_remote_code=False, others=", or use --model mini"):
     """The `config.json` of a model, found and checked before anything heavy is imported or loaded.
 
     Args:
         name: `mini`, `scratch`, a directory, or a name on the Hub.
         trust_remote_code: load also what can run code that comes with the model; None: the program has no such flag.
+        others: what may be given in place of a directory, for the message where the Hub is out of reach.
 
     Returns:
         The configuration as a dict; empty for `scratch`.
@@ -42,7 +43,7 @@ def read_config(name, trust_remote_code=False):
         except OSError as error:
             raise InputError(f"--model {name}: cannot be read ({error.strerror}); check its permissions") from None
     else:
-        files = _ask_hub(name, _files_on_hub)
+        files = _ask_hub(name, _files_on_hub, others)
     if "adapter_config.json" in files:
         raise InputError(
             f"--model {name}: an adapter, not a model; merge it into its model first (PEFT's merge_and_unload), or give"
@@ -121,7 +122,7 @@ def _files_on_hub(name):
         raise
 
 
-def _ask_hub(name, ask):
+def _ask_hub(name, ask, others=""):
     """`ask(name)`; InputError for all that can go wrong."""
     from huggingface_hub import errors
 
@@ -142,7 +143,7 @@ def _ask_hub(name, ask):
     except Exception:  # no connection, offline mode, a time-out: each library below has its own type for it
         fault = (
             "no such directory, and the Hub cannot be reached to look for it; check the network (or HF_HUB_OFFLINE),"
-            " give a directory, or use --model mini"
+            f" give a directory{others}"
         )
     raise InputError(f"--model {name}: {fault}")
 

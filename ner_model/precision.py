@@ -3,6 +3,8 @@
 import math
 import os
 
+from ner_data.text_file import counted
+
 
 def choose_precision(asked, refused, use_cpu=False):
     """Whether to train in bf16, and why, in a few words.
@@ -68,7 +70,7 @@ def hardware(args):
     if args.device.type != "cpu":
         return f"{args.device.type} x {args.world_size}"
     cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
-    return f"{cpu}, {torch.get_num_threads()} threads x {args.world_size}"
+    return f"{cpu}, {counted(torch.get_num_threads(), 'thread')} x {args.world_size}"
 
 
 def bf16_between_products(model, widest=math.inf):

@@ -104,7 +104,7 @@ class Pretraining:
     resume_from_checkpoint: str | None = flag(
         None, "go on from this checkpoint; without a value from the newest in --output_dir", nargs="?", const="true"
     )
-    seed: int = flag(42, "for the weights, the order of rows and the masks")
+    seed: int = flag(42, "for the split (give that of run_ner.py), held-out text, weights, order of rows and masks")
     half: bool = flag(False, "write the encoder in float16, half the size")
 
 

@@ -329,14 +329,14 @@ def test_the_short_form(write):
         "train: 6 sentences of 2 (median), 5 (99%), 5 (most) words, 18 words, 7 entities",
         "validation: 3 sentences of 2 (median), 3 (99%), 3 (most) words, 6 words, 3 entities",
         "entities: per 60.0%, geo 40.0%",
-        "findings: 1 sentence-in-two-splits; python -m ner_data.audit shows the lines",
+        "findings: 1 sentence-in-two-splits; python -m ner_data.audit on these files shows the lines",
         "leak: 1 sentence in two splits; 66.7% of validation's entities are, word for word, entities in train too",
     ]
     assert short_form({"train": tables["train"]})[-1] == "findings: none"
     plain = read_sentences(write("plain.conll", "We/O left/O"), say=lambda line: None)
     assert short_form({"train": plain, "test": plain})[2:] == [
         "entities: none",
-        "findings: 1 sentence-in-two-splits; python -m ner_data.audit shows the lines",
+        "findings: 1 sentence-in-two-splits; python -m ner_data.audit on these files shows the lines",
         "leak: 1 sentence in two splits",
     ]
 

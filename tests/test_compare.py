@@ -152,8 +152,8 @@ def test_the_command_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["{a}"], "1 runs: give two"),
-        (["{a}", "{a}", "--side_a", "{a}"], "2 runs: give two, or --side_a"),
+        (["{a}"], "1 run: give two"),
+        (["{a}", "{a}", "--side_a", "{a}"], ": given beside --side_a or --side_b; give two runs, or these"),
         (["{a}", "/nowhere"], "/nowhere: no such file, give the directory of a finished run"),
         (["{a}", "{a}/.."], "no such file"),
         (["{a}", "{a}", "--resamples", "0"], "--resamples 0: give 1 or more"),

@@ -164,7 +164,7 @@ def test_a_refused_export_leaves_what_was_there(copy, labelled, monkeypatch):
     data, names = (copy / "model.onnx").read_bytes(), sorted(os.listdir(copy))
     with monkeypatch.context() as strict:
         strict.setattr(onnx_export, "MAX_F1_LOSS", -1.0)  # no change is good enough
-        with pytest.raises(ExportError, match="int8 loses .* F1, more than -1.0; publish fp32"):
+        with pytest.raises(ExportError, match="int8 loses .* F1, more than -1.0; export fp32"):
             export_onnx(copy, int8=True, sentences=labelled)
     assert (onnx_export.MAX_F1_LOSS, onnx_export.MAX_DIFFERENCE) == (0.01, 0.01)
     for after, refused in (

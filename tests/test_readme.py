@@ -77,7 +77,7 @@ def test_make_train_hands_its_variables_on(variables, flags):
 
 def test_make_leaves_patterns_of_files_to_the_recipe():
     *_, command = make("-n", "-o", ".venv/.run", "audit", "TRAIN_FILE=part-*.csv", "TEST_FILE=my test.csv").splitlines()
-    assert command.endswith("-m ner_data.audit --train_file 'part-*.csv'  --test_file 'my test.csv' ")
+    assert " --train_file 'part-*.csv'  --test_file 'my test.csv' " in command
 
 
 def test_ci_runs_the_readmes_test_command():
@@ -88,6 +88,16 @@ def test_a_variable_that_the_makefile_does_not_read_is_refused():
     command = ["make", "-C", str(ROOT), "-n", "train", "TRAIN=a.csv"]
     run = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert run.returncode == 2 and "TRAIN: no variable of this Makefile; use MODEL, TRAIN_FILE," in run.stderr
+
+
+def test_a_variable_that_a_target_does_not_read_is_refused():
+    command = ["make", "-C", str(ROOT), "-n", "suspects", "TRAIN_FILE=a.csv", "OUTPUT_DIR=o"]
+    run = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert run.returncode == 2 and "OUTPUT_DIR: not read by make suspects; leave it out" in run.stderr
+    *_, command = make("-n", "-o", ".venv/.run", "audit", "MODEL=bert-base-cased", "TRAIN_FILE=a.csv").splitlines()
+    assert "-m ner_data.audit --model 'bert-base-cased' --train_file 'a.csv'" in command
+    *_, command = make("-n", "-o", ".venv/.run", "push", "MODEL=runs/a", "TEST_FILE=t.csv").splitlines()
+    assert "-m ner_eval.publish --model 'runs/a' --test_file 't.csv'" in command
 
 
 def test_pretraining_from_random_weights_names_no_model():
