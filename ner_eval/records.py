@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ner_data import InputError
-from ner_data.formats.conll import RANGE, is_conllu
+from ner_data.formats.conll import COMMENT, DOCUMENT, RANGE, is_conllu
 from ner_data.formats.word_csv import SEPARATORS, Columns, ids_by_another_name
 from ner_data.read import FORMATS, OTHER_FILES
 from ner_data.schemes import PREFIXED
@@ -285,25 +285,23 @@ def _conll_rows(source, lines):
     Columns by tab where the first word's line holds one, else by runs of spaces; blank lines between sentences.
     """
     column = _column_number(source.columns.word)
-    width, starts, source.comments, source.ranges = None, True, 0, 0
-    has_ranges = is_conllu(source.path)
-    for number, line in enumerate(_without_second_ends(lines), start=1):
+    starts, source.comments, source.ranges = True, 0, 0
+    lines = _without_second_ends(lines)
+    head, width, source.separator = _shape_of(lines, is_conllu(source.path))
+    for number, line in enumerate(itertools.chain(head, lines), start=1):
         place, text = f"{source.path}:{number}", line.rstrip("\r\n")
         _check(place, text)
-        if not text.strip(" \t") or re.match(r"-DOCSTART-([ \t]|$)", text):
+        if not text.strip(" \t") or re.match(DOCUMENT, text):
             starts = True
             yield number, None, False, text
-        elif _is_comment(text, width):
+        elif _is_comment(text, width, source.separator):
             source.comments += 1
             yield number, None, False, text
-        elif has_ranges and re.match(RANGE, text):
+        elif is_conllu(source.path) and re.match(RANGE, text):
             source.ranges += 1
             yield number, None, False, f"# {text}"  # a comment in what is written, whose name need not end in .conllu
         else:
-            if width is None:
-                source.separator = "\t" if "\t" in text else " "
-            cells = text.split("\t") if source.separator == "\t" else re.split("[ \t]+", text.strip(" \t"))
-            width = width or len(cells)
+            cells = _cells_of(text, source.separator)
             if len(cells) != width or abs(column) > width:
                 what = f"{counted(len(cells), 'column')} where the first row has {width}"
                 raise InputError(f"{place}: {what} and the word is in {column}, {shown(text)}, see --word_column")
@@ -311,6 +309,29 @@ def _conll_rows(source, lines):
             _check_word(place, word)
             yield number, word, starts, text
             starts = False
+
+
+def _shape_of(lines, has_ranges):
+    """Look for the first line that is surely of a word; without one, a lone # may be the only word.
+
+    Returns (the lines that were read for it, its number of columns, their separator).
+    """
+    head, sample = [], None
+    for line in lines:
+        head.append(line)
+        text = line.rstrip("\r\n")
+        if not text.strip(" \t") or re.match(DOCUMENT, text) or (has_ranges and re.match(RANGE, text)):
+            continue
+        sample = sample or text
+        if not re.match(COMMENT, text):
+            sample = text
+            break
+    separator = "\t" if "\t" in (sample or "") else " "
+    return head, len(_cells_of(sample or "", separator)), separator
+
+
+def _cells_of(text, separator):
+    return text.split("\t") if separator == "\t" else re.split("[ \t]+", text.strip(" \t"))
 
 
 def _sentences(source, rows, has_ids=False):
@@ -332,14 +353,13 @@ def _sentences(source, rows, has_ids=False):
     yield _of_words(first, tokens, rows=tuple(kept))
 
 
-def _is_comment(text, width):
-    """Whether a line is a comment, and not the word #: in columns by tab, or with its tag."""
-    if not re.match(r"#([ \t]|$)", text):
-        return False
-    if text.startswith("#\t") and width in (None, text.count("\t") + 1):
-        return False
-    cells = text.split("\t") if "\t" in text else text.split()
-    return not (width == len(cells) and (len(cells) == 1 or cells[-1] == "O" or PREFIXED.fullmatch(cells[-1])))
+def _is_comment(text, width, separator):
+    """Whether a line is a comment, and not the word #: in columns by tab, or with its tag, as in training."""
+    cells = _cells_of(text, separator)
+    if not re.match(COMMENT, text) or len(cells) != width:
+        return bool(re.match(COMMENT, text))
+    is_word = cells[0] == "#" and (separator == "\t" or width == 1)
+    return not (is_word or cells[-1] == "O" or PREFIXED.fullmatch(cells[-1]))
 
 
 def _column_number(name):

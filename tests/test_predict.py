@@ -485,6 +485,26 @@ def test_columns_from_standard_input_may_end_their_lines_with_cr_alone(ner, save
     assert found == [["Merkel", "sings"], ["Paris"]]
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("#\thttp://x\t[2009]\n1\tParis\tB-LOC\tO\n", {"word_column": "2"}),  # GermEval's head
+        ("# B-x\nParis B-geo\n# O\nx O\n", {}),
+        ("#\tO\nParis B-geo\n", {}),
+        ("# b\tB-per\nParis\tB-geo\n", {}),
+        ("# a b\n#\tO\n\nx\tO\n", {}),
+        ("#\tO\n", {}),
+    ],
+)
+def test_comments_are_those_of_training(tmp_path, text, columns):
+    path = tmp_path / "in.conll"
+    path.write_text(text)
+    table = read_sentences(path, say=lambda _: None, repair=True, **columns)
+    number = Columns()._replace(word=columns.get("word_column", Columns().word))
+    records = list(Source(str(path), columns=number, say=lambda _: None).records(lambda text: []))
+    assert [record.tokens for record in records] == table["tokens"].to_pylist()
+
+
 def test_blank_lines_and_line_ends_of_text(saved, ner, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(predicting, "_load", lambda args: ner)
     path = tmp_path / "in.txt"

@@ -94,6 +94,13 @@ def test_blank_rows_separate_sentences_without_an_id_column(write, blank):
     assert said == [f"{path}: no column 'Sentence #', so blank lines separate the sentences"]
 
 
+def test_blank_lines_between_rows_of_one_id_are_remarked_upon(write):
+    rows, said = read(path := write("a.csv", "Sentence #,Word,Tag\n1,a,O\n1,b,O\n\n1,c,O\n\n2,d,O\n"))
+    assert [row["tokens"] for row in rows] == [["a", "b", "c"], ["d"]]
+    what = "1 blank line between rows of one sentence id, read as one sentence; is it the document's id?"
+    assert f"{path}:5: {what}" in said
+
+
 def test_blank_lines_before_the_header_count_as_lines(write):
     assert read(write("a.csv", "\n\r\nSentence #,Word,Tag\n1,Ada,B-per\n"))[0] == [sentence(4, "Ada/B-per")]
 

@@ -25,6 +25,7 @@ from ner_data.schemes import PREFIXED
 from ner_data.sentences import Words
 from ner_data.text_file import counted, read_text, shown
 
+COMMENT, DOCUMENT = r"^#([ \t]|$)", r"^-DOCSTART-([ \t]|$)"
 RANGE = r"^[0-9]+[-.][0-9]+\t"  # how a line of a .conllu begins that holds several words together, or none
 
 
@@ -63,8 +64,8 @@ def _find_words(path, lines, tag_column, say):
     documents came before it; and a tab, or None for runs of spaces.
     """
     is_blank = _mask(pc.equal(pc.utf8_trim(lines, " \t"), ""))
-    is_document = _mask(pc.match_substring_regex(lines, r"^-DOCSTART-([ \t]|$)"))
-    is_comment = _mask(pc.match_substring_regex(lines, r"^#([ \t]|$)")) & ~is_blank
+    is_document = _mask(pc.match_substring_regex(lines, DOCUMENT))
+    is_comment = _mask(pc.match_substring_regex(lines, COMMENT)) & ~is_blank
     is_range = np.zeros(len(lines), bool)
     if is_conllu(path):
         is_range = _mask(pc.match_substring_regex(lines, RANGE))

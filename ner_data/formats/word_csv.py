@@ -86,7 +86,7 @@ def read_word_csv(path, columns=Columns(), say=print):  # noqa: B008 (a tuple ca
     groups = None if columns.group is None else cells[columns.group]
     lines = rows.lines
     del data, rows, cells
-    return words_of_rows(path, words, tags, ids, blank, lines, groups)
+    return words_of_rows(path, words, tags, ids, blank, lines, groups, say)
 
 
 def column_names(path, columns=Columns()):  # noqa: B008
@@ -114,7 +114,7 @@ def read_frame(frame, columns=Columns(), say=print):  # noqa: B008
         say(f"{path}: no column {shown(columns.sentence)}, so blank rows separate the sentences")
     words, tags = (_strings(frame[name].astype(object).where(~blank, "")) for name in (columns.word, columns.tag))
     groups = None if columns.group is None else _filled(frame[columns.group])
-    return words_of_rows(path, words, tags, ids, blank, np.arange(1, len(frame) + 1), groups)
+    return words_of_rows(path, words, tags, ids, blank, np.arange(1, len(frame) + 1), groups, say)
 
 
 def _filled(column):
@@ -131,7 +131,7 @@ def _check_strings(path, name, values, rows):
     raise InputError(f"{path}:{row + 1}: column {shown(name)} is not a string, {shown(values.iloc[row])}, {fix}")
 
 
-def words_of_rows(path, tokens, tags, ids, blank, lines, groups=None):
+def words_of_rows(path, tokens, tags, ids, blank, lines, groups, say):
     """Rows, some of them blank -> `Words`; with `ids` None, the blank rows separate the sentences.
 
     tokens, tags, ids, groups: (rows,) string; blank: (rows,) bool; lines: (rows,) int.
@@ -144,7 +144,12 @@ def words_of_rows(path, tokens, tags, ids, blank, lines, groups=None):
         starts = np.flatnonzero(np.diff(kept, prepend=-2) > 1)
         check_separated(f"{path}:{lines[0]}", len(starts), len(kept), has_header=True)
     else:
-        starts = _starts_by_id(path, _at(ids, kept), lines, np.diff(kept, prepend=kept[0] - 1) > 1)
+        is_after_blank = np.diff(kept, prepend=kept[0] - 1) > 1
+        starts = _starts_by_id(path, _at(ids, kept), lines, is_after_blank)
+        within = np.setdiff1d(np.flatnonzero(is_after_blank), starts, assume_unique=True)
+        if len(within):
+            what = f"{counted(len(within), 'blank line')} between rows of one sentence id, read as one sentence"
+            say(f"{path}:{lines[within[0]]}: {what}; is it the document's id?")
     if groups is not None:
         groups = _groups_of_sentences(path, _at(groups, kept), starts, lines)
     return Words(path, _at(tokens, kept), _at(tags, kept), starts, lines, groups)
