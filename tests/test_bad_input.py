@@ -10,6 +10,7 @@ from ner_data.read import read_sentences
 
 HEADER = "Sentence #,Word,POS,Tag\n"
 OPENS = "a quotation mark opens this cell and "
+OFF_WORDS = "a span does not begin and end with a word, "
 NEITHER = "the tag is neither O nor B- or I- and a type, "
 GOOD = "Sentence #,Word,Tag\n1,Ada,B-per\n,sings,O\n"
 
@@ -157,6 +158,12 @@ DAMAGED_JSONL = {
     "a number for a word": ("a.jsonl", '{"tokens": [7], "tags": ["O"]}', 1, "`tokens` is not a list of strings, [7]"),
     "an empty word": ("a.jsonl", TOKENS + '{"tokens": [""], "tags": ["O"]}', 2, "empty word, ''"),
     "no words": ("a.jsonl", TOKENS + '{"tokens": [], "tags": []}', 2, "no words, "),
+    "offsets of JavaScript": ("a.jsonl", '{"text": "😀😀 Ada met", "spans": [[5, 8, "x"]]}', 1,
+                              OFF_WORDS + "[5, 8, 'x'], its offsets seem to count UTF-16 units, count characters"),
+    "offsets of bytes": ("a.jsonl", '{"text": "Jörg Müller viel", "spans": [[6, 13, "x"]]}', 1,
+                         OFF_WORDS + "[6, 13, 'x'], its offsets seem to count bytes of UTF-8, count characters"),
+    "offsets of nothing": ("a.jsonl", '{"text": "Jörg Müller", "spans": [[1, 4, "x"]]}', 1,
+                           OFF_WORDS + "[1, 4, 'x'], correct it, or give --repair"),
     "types with a prefix": ("a.jsonl", '{"text": "a b", "spans": [[0, 1, "B-x"], [2, 3, "B-y"]]}', 1,
                             "a span of the type 'B-x', which is a tag, write a span for each entity and its type"),
     "no words in the text": ("a.jsonl", '{"text": " ", "spans": []}', 1, "no words, "),

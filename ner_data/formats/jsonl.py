@@ -21,7 +21,7 @@ Lines are parsed one at a time and become Arrow arrays a few thousand at a time.
 
 import io
 import json
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -119,10 +119,23 @@ def _sentences(path, data, repair, group_column, faults, skipped, empty, types):
             if not tokens:
                 raise InputError(f"{place}: no words, {shown(text.decode())}, delete the line")
             if wrong and not repair:
-                span = shown(list(wrong[0].span))
-                raise InputError(f"{place}: a span {wrong[0].what}, {span}, correct it, or give --repair")
+                unit = _other_unit(record.get("text"), spans)
+                fix = f"its offsets seem to count {unit}, count characters" if unit else "correct it, or give --repair"
+                raise InputError(f"{place}: a span {wrong[0].what}, {shown(list(wrong[0].span))}, {fix}")
             faults += [(line, fault) for fault in wrong]
             yield Sentence(line, tokens, tags, None if group_column is None else _group(place, record, group_column))
+
+
+def _other_unit(text, spans):
+    """What the offsets of a text's spans count, in words, if it is not characters and so all spans lie on words."""
+    if not isinstance(text, str) or text.isascii():
+        return None
+    for unit, size in (("UTF-16 units", lambda c: 1 + (c > "\uffff")), ("bytes of UTF-8", lambda c: len(c.encode()))):
+        characters = dict(zip(accumulate(map(size, text), initial=0), range(len(text) + 1), strict=True))
+        found = [(characters.get(start, -1), characters.get(end, -1), name) for start, end, name in spans]
+        if not lay_spans(words_in(text), len(text), found)[1]:
+            return unit
+    return None
 
 
 def _group(place, record, key):
