@@ -76,8 +76,12 @@ class NerTrainer(Interruptible, VerifiedCheckpoints, Trainer):
             torch.nn.utils.clip_grads_with_norm_(weights, longest, norm)
         return norm
 
+    def _get_dataloader(self, dataset, description, *args, **kwargs):  # for evaluation
+        rows = WindowRows(self._remove_unused_columns(dataset, description=description))
+        return super()._get_dataloader(rows, description, *args, **kwargs)
+
     def _get_eval_sampler(self, eval_dataset):
-        return LongestFirst(WindowRows(eval_dataset).lengths)
+        return LongestFirst(eval_dataset.lengths)
 
     def evaluation_loop(self, *args, **kwargs):
         in_bf16 = self.args.device.type == "cpu" and self.accelerator.mixed_precision == "bf16"
