@@ -188,6 +188,8 @@ def _values(place, record, key, length, kinds):
     if not isinstance(values, list) or len(values) != length or any(type(value) not in kinds for value in values):
         what = f"`{key}` is not a list of {counted(length, 'value')}, one per word"
         raise InputError(f"{place}: {what}, {shown(values)}, write the predictions again")
+    if str in kinds and any("\ud800" <= character <= "\udfff" for value in values for character in value):
+        raise InputError(f"{place}: half a surrogate pair in `{key}`, {shown(values)}, write the whole character")
     return values
 
 

@@ -228,6 +228,7 @@ def test_a_word_predicted_does_not_make_a_run_file(tmp_path):
         ({"confidence": [99, 0.5]}, "jsonl:2: `confidence` 99: no probability"),
         ({"confidence": [float("nan"), 0.5]}, "jsonl:2: `confidence` nan: no probability"),
         ({"tokens": [], "tags": [], "predicted": []}, "jsonl:2: no words"),
+        ({"predicted": ["B-\ud83d", "O"]}, "jsonl:2: half a surrogate pair in `predicted`"),
         ({"predicted": ["b-geo", "O"]}, r"jsonl:2: the tag is neither O nor .*'b-geo'"),
     ],
 )
