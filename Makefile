@@ -11,6 +11,7 @@ FILES = $(call PATH_FLAG,--train_file,$(TRAIN_FILE)) $(call PATH_FLAG,--validati
 OUTPUT = $(call PATH_FLAG,--output_dir,$(OUTPUT_DIR))
 THE_MODEL = $(call PATH_FLAG,--model,$(MODEL))
 GIVEN_MODEL = $(if $(filter file,$(origin MODEL)),,$(THE_MODEL))
+TYPED = $(if $(findstring command line,$(origin $(1))),$($(1)))
 
 .PHONY: help train test soak predict push audit score compare report suspects sample pretrain baselines results lint clean
 .DEFAULT_GOAL := help
@@ -29,7 +30,7 @@ USED_BY_suspects := MODEL TRAIN_FILE
 USED_BY_predict := MODEL
 USED_BY_push := MODEL TEST_FILE
 IDLE := $(if $(MAKECMDGOALS),$(strip $(foreach name,$(filter-out $(foreach goal,$(MAKECMDGOALS),$(USED_BY_$(goal))),\
-	$(USED_BY_train)),$(if $(findstring command line,$(origin $(name))),$(name)))))
+	$(USED_BY_train)),$(if $(call TYPED,$(name)),$(name)))))
 $(if $(IDLE),$(error $(IDLE): not read by make $(MAKECMDGOALS); leave it out))
 
 help: ## list the targets
@@ -49,10 +50,10 @@ predict: $(VENV)/.run ## tag a file: make predict MODEL=runs/... ARGS="text.txt 
 	$(PY) -m ner_eval.predict $(THE_MODEL) $(ARGS)
 
 push: $(VENV)/.run ## push a finished run: make push MODEL=runs/... ARGS="--hub_model_id me/my-ner"
-	$(PY) -m ner_eval.publish $(THE_MODEL) $(call PATH_FLAG,--test_file,$(TEST_FILE)) $(ARGS)
+	$(PY) -m ner_eval.publish $(THE_MODEL) $(call PATH_FLAG,--test_file,$(call TYPED,TEST_FILE)) $(ARGS)
 
 audit: $(VENV)/.run ## what is wrong with a corpus, with its line: make audit TRAIN_FILE=...
-	$(PY) -m ner_data.audit $(GIVEN_MODEL) $(FILES) $(ARGS)
+	$(PY) -m ner_data.audit $(call PATH_FLAG,--model,$(call TYPED,MODEL)) $(FILES) $(ARGS)
 
 score: $(VENV)/.run ## score predictions: make score ARGS="gold.conll predicted.conll"
 	$(PY) -m ner_eval.score $(ARGS)

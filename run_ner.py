@@ -30,7 +30,7 @@ from ner_model.arguments import (
     training_flags,
     usual_copies,
 )
-from ner_model.checkpoints import TrainingStopped, check_output_dir, new_run_directory, save_model
+from ner_model.checkpoints import TrainingStopped, check_output_dir, let_others_in, new_run_directory, save_model
 from ner_model.interruptions import places_in_files, signals
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
 from ner_model.trainable import check_way
@@ -219,6 +219,7 @@ def fine_tune(recipe, rest, tables, names, keep_head, width, resume_from, files,
         only = {"trust_remote_code": recipe.trust_remote_code, "use_cpu": trainer.args.device.type == "cpu"}
         parity = check_parity(output_dir, tables[last], names, **only)
         say("\n".join(parity_lines(parity)))
+    let_others_in(output_dir)
     return output_dir
 
 
@@ -289,7 +290,8 @@ def assemble(recipe, rest, tables, names, keep_head, width, files, say):
     )
     trainer.copies = copies if len(training) > sentences else 0
     data = checksum(encoded[split] for split in ("train", "validation"))
-    trainer.facts = {"training and validation data of checksum": data, "--decoding": recipe.decoding}
+    windows_by = {"--max_length": length, "--stride": recipe.stride, "--decoding": recipe.decoding}
+    trainer.facts = windows_by | {"training and validation data of checksum": data}
     trainer.place_of = places_in_files(training, encoded["train"], recipe.dataset_name or files["train"])
     return trainer, windows, length
 

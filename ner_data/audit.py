@@ -166,9 +166,9 @@ def parse(argv):
 
 def main(argv=None):
     """The command line; returns the exit code."""
+    flags, notes = None, []
     try:
         flags = parse(argv)
-        notes = []
         say = notes.append
         columns = Columns(flags.sentence_column, flags.word_column, flags.tag_column, flags.group_column)
         parts = [
@@ -179,6 +179,8 @@ def main(argv=None):
         word_tokenizer = load_word_tokenizer(flags.model) if flags.model not in (None, "scratch") else None
         report = audit(corpus_of(parts), word_tokenizer, flags.places)
     except InputError as error:
+        for note in [] if flags is None or flags.json else notes:
+            print(note)
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     shown = json.dumps({"notes": notes} | report, indent=1, ensure_ascii=False)

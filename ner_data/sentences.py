@@ -76,10 +76,17 @@ def check_words(words):
     if len(blank):
         tag = shown(words.tags[blank[0]].as_py())
         raise InputError(f"{_place(words, blank[0])}: empty tag, {tag}, write O, or B- or I- and the type")
-    different = words.tokens.unique().to_pylist() if len(words.tokens) > 1 else []
-    if len(different) > 1 and all(word == "O" or schemes.PREFIXED.fullmatch(word) for word in different):
+    if _are_tags(words.tokens) and not _are_tags(words.tags):
+        different = words.tokens.unique().to_pylist()
         fix = "give --word_column and --tag_column the other way round"
         raise InputError(f"{_place(words, 0)}: all words look like tags, {shown(different[:3])}, {fix}")
+
+
+def _are_tags(strings):
+    """Whether all strings of an Arrow array are O or a letter and a type."""
+    if not all(word == "O" or schemes.PREFIXED.fullmatch(word) for word in strings[:100].to_pylist()):
+        return False
+    return all(word == "O" or schemes.PREFIXED.fullmatch(word) for word in strings.unique().to_pylist())
 
 
 def in_bio(words, scheme=None, repair=False, say=print):

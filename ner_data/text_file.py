@@ -14,8 +14,11 @@ from ner_data import InputError
 
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 CHUNK = 1 << 20  # bytes
-MANY = 12  # bytes beyond ASCII, from which on their share tells what language they are not
+MANY = 12  # pairs of letters beyond ASCII, from which on their share tells what language they are not
 NOT_1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # bytes that stand for nothing there
+LETTERS_1252 = np.zeros(256, bool)  # those beyond ASCII
+LETTERS_1252[[0x8A, 0x8C, 0x8E, 0x9A, 0x9C, 0x9E, 0x9F, *range(0xC0, 0x100)]] = True
+LETTERS_1252[[0xD7, 0xF7]] = False  # times, divided by
 ENCODING_NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
 
 
@@ -79,10 +82,10 @@ def other_encoding(place, chunks):
 
     Raises:
         InputError: most of what is not ASCII in it is UTF-8: it is damaged, or two files of different encodings. Or so
-            many letters are not ASCII that it is neither of the two: Cyrillic, Greek, Chinese.
+            many letters that stand together are not ASCII that it is neither of the two: Cyrillic, Greek, Chinese.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    whole, broken, letters, between = 0, 0, 0, set()
+    whole, broken, letters, neighbours, between = 0, 0, 0, 0, set()
     for chunk in chunks:
         codes = np.frombuffer(decoder.decode(chunk).encode("utf-32-le", "surrogatepass"), np.uint32)
         is_broken = (codes >= 0xDC80) & (codes <= 0xDCFF)
@@ -90,13 +93,17 @@ def other_encoding(place, chunks):
         whole += int(((codes >= 0x80) & ~is_broken).sum())
         numbers = np.frombuffer(chunk, np.uint8)
         letters += int((((numbers | 0x20) >= ord("a")) & ((numbers | 0x20) <= ord("z"))).sum())
+        is_accented = LETTERS_1252[numbers]
+        letters += int(is_accented.sum())
+        neighbours += int((is_accented[1:] & is_accented[:-1]).sum())
         between |= set(np.unique(numbers[(numbers >= 0x80) & (numbers < 0xA0)]).tolist())
     if whole > broken:
         others = counted(whole, "character")
         raise InputError(f"{place}, but {others} that are not ASCII are, so it is damaged or two files in one, mend it")
-    if broken >= MANY and broken > 0.3 * (broken + letters):
-        fix = "convert it from what it is in, such as: iconv -f CP1251 -t UTF-8"
-        raise InputError(f"{place}, nor Western text: {broken:,} bytes are not ASCII beside {letters:,} letters, {fix}")
+    if neighbours >= MANY and neighbours > 0.2 * letters:
+        what = f"of {letters:,} letters {neighbours:,} follow one another that are not ASCII"
+        fix = "convert it from what it is in: iconv -f CP1251 -t UTF-8 (if it is Western: -f WINDOWS-1252)"
+        raise InputError(f"{place}, nor Western text: {what}, {fix}")
     return "cp1252" if between and not between & NOT_1252 else "latin-1"
 
 

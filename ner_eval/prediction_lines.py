@@ -20,6 +20,7 @@ from ner_eval.recognizer import character_spans
 
 PREDICTED = "Predicted"  # the column's name
 OWN = ("tags", "spans")  # JSON fields that are written
+OF_A_RUN = ("predicted", "confidence")  # those of an earlier run's predictions
 
 
 def output_format(path):
@@ -160,14 +161,13 @@ class Lines:
 
 
 def _json_fields(record, tags, spans):
-    """The input's fields and those of the prediction. Gold annotations become `given_tags`, `given_entities` and so on,
+    """The input's fields and those of the prediction. Annotations become `given_tags`, `given_entities` and so on,
     with one more `given_` where that name is taken: who reads the line finds the predicted ones alone."""
     given = record.fields or {}
     fields = {}
     for key, value in given.items():
-        is_gold = key in (*OWN, "predicted", "confidence") or (
-            key in (*TAGS, *SPANS, "ner") and isinstance(value, list)
-        )
+        is_list = isinstance(value, list)
+        is_gold = key in OWN or (key in (*TAGS, *SPANS, "ner", *OF_A_RUN) and is_list)
         name = f"given_{key}" if is_gold else key
         while name != key and name in given:
             name = f"given_{name}"

@@ -28,6 +28,7 @@ from ner_data.text_file import CHUNK, ENCODING_NAMES, counted, other_encoding, s
 INPUT_FORMATS = ("text", *FORMATS)
 TOKENS = ("tokens", "words", "tokenized_text")
 QUOTED_MARK = '""""'
+TABLES = "write it as JSON lines"  # of .parquet and .arrow
 csv.field_size_limit(2**31 - 1)  # of a C long on Windows
 
 
@@ -172,7 +173,8 @@ def _json_record(place, number, fields, key, split):
     if "text" in fields and not isinstance(text, str):
         raise InputError(f"{place}: `text` is not a string, {shown(text)}, write the text")
     _check(place, text or "")
-    if text is not None and key is not None and not _are_words(fields[key]):
+    given = fields.get(key)
+    if text is not None and isinstance(given, list) and given and all(isinstance(token, dict) for token in given):
         key = None  # Prodigy's and spaCy's tokens are objects, and their text is there
     if key is None:
         return Record(number, text, split(text), fields)
@@ -392,7 +394,9 @@ def _check(place, text):
 def _format_of(path):
     suffix = Path(path.lower().removesuffix(".gz")).suffix
     if suffix in OTHER_FILES and os.path.isfile(path):
-        raise InputError(f"{path}: no format has the suffix {suffix!r}, {OTHER_FILES[suffix]}")
+        advice = {".conllu": "give --format conll --word_column 2", ".arrow": TABLES, ".parquet": TABLES}
+        fix = advice.get(suffix, OTHER_FILES[suffix])
+        raise InputError(f"{path}: no format has the suffix {suffix!r}, {fix}")
     named = (name for name, suffixes in FORMATS.items() if suffix in suffixes and suffix != ".txt")
     return next(named, "text")
 

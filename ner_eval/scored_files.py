@@ -8,6 +8,7 @@ other schemes are converted, and what is out of place in them is counted and sai
 import io
 import itertools
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 from ner_data import InputError, schemes
 from ner_data.formats.jsonl import TOKENS
 from ner_data.formats.word_csv import Columns, column_names
-from ner_data.read import FORMATS, read_sentences, read_words
+from ner_data.read import FORMATS, OTHER_FILES, read_sentences, read_words
 from ner_data.sentences import Words, check_words, in_bio
 from ner_data.text_file import counted, read_text, shown
 from ner_eval.prediction_lines import PREDICTED
@@ -71,8 +72,8 @@ def read_tagged(gold_path, predicted_path=None, columns=Columns(), repair=False,
     else:
         words = _read_words(predicted_path, _predicted_columns(predicted_path, columns, say), has_csv, repair, say)
     _check_same_words(gold, words)
-    predicted = _predicted_tags(words, "BIO" if of_run else scheme, say)
     is_itself = of_run and predicted_path == gold_path
+    predicted = _predicted_tags(words, "BIO" if of_run and not is_itself else scheme, say)
     if not is_itself and len(words.tokens) and predicted.equals(gold.tags):
         say(f"{predicted_path}: every tag is the gold tag; are these predictions?")
     offsets = np.append(gold.starts, len(gold.tokens))
@@ -83,8 +84,9 @@ def read_training(path, columns=Columns(), repair=False, say=print, tag_scheme=N
     """The sentence table of a training file of any format, or of several by a pattern. The arguments and what is
     raised: as in `read_tagged`; columns that are names of a CSV's, and the file is none, are not its."""
     format, columns, guess = _layout(path, columns, True)
-    if guess:
+    if guess and not os.path.isdir(path):
         say(f"{path}: {guess}")
+    format = None if os.path.isdir(path) else format  # which then says what it misses
     named = {f"{field}_column": name for field, name in columns._asdict().items()}
     return read_sentences(path, format=format, tag_scheme=tag_scheme, repair=repair, say=say, **named)
 
@@ -105,6 +107,8 @@ def _layout(path, columns, has_csv):
     """A file's format, its columns, and in words where the format is a guess. has_csv: the names of columns may be
     those of a CSV."""
     suffix, usual = _suffix(path), Columns()
+    if suffix in OTHER_FILES and suffix != ".conllu":
+        raise InputError(f"{path}: no format has the suffix {suffix!r}, {OTHER_FILES[suffix]}")
     format = next((format for format, suffixes in FORMATS.items() if suffix in suffixes), "conll")
     if format == "jsonl":
         columns = usual

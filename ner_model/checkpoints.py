@@ -168,7 +168,6 @@ class VerifiedCheckpoints:
     """
 
     copies, facts, is_chosen = 0, {}, False
-    _lock = None  # descriptor of the output directory, while this process trains into it
     _unfinished = None  # where Trainer writes a checkpoint, while it does
     _newest = None  # the newest checkpoint of this run: resumed from or written
 
@@ -176,7 +175,11 @@ class VerifiedCheckpoints:
         return self._unfinished or super()._get_output_dir(trial)
 
     def train(self, *args, **kwargs):
-        """As `Trainer.train`. Raises InputError for a checkpoint of another run, and `TrainingStopped`."""
+        """As `Trainer.train`; leaves the output directory locked (`let_others_in`) unless it fails.
+
+        Raises InputError for a checkpoint of another run and for a directory that another run writes into, and
+        `TrainingStopped`.
+        """
         given, model = self.args, self.model
         self._run = {  # what weights and optimizer are: compared before they are read
             "model": type(model).__name__,
@@ -190,8 +193,9 @@ class VerifiedCheckpoints:
         }
         try:
             return super().train(*args, **kwargs)
-        finally:
-            self._let_others_in()
+        except BaseException:
+            let_others_in(given.output_dir)
+            raise
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         self._refuse_another_run(resume_from_checkpoint)
@@ -238,9 +242,9 @@ class VerifiedCheckpoints:
             "--augment": self.copies,
             "--metric_for_best_model": args.metric_for_best_model,
             "--greater_is_better": args.greater_is_better,
+            **self.facts,
             "training windows": len(self.train_dataset),
             "steps per epoch": steps_per_epoch,
-            **self.facts,
         }
         self._newest = None
         if resume_from_checkpoint is not None:
@@ -253,11 +257,9 @@ class VerifiedCheckpoints:
                     f"--resume_from_checkpoint {resume_from_checkpoint}: saved by {saved_by}, this run has {now}: it"
                     " does not end in the same bytes"
                 )
-        if self.is_world_process_zero():
-            self._keep_others_out()
+        self._in_main_process(keep_others_out, args.output_dir)
         self._check_directory_is_shared()
-        if self.is_world_process_zero():
-            clear_checkpoints(args.output_dir, resume_from_checkpoint)
+        self._in_main_process(clear_checkpoints, args.output_dir, resume_from_checkpoint)
         begin = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume_from_checkpoint, trial)
         self.state.compute_steps(args, max_steps)  # those given now (--save_steps, ...), not those of the checkpoint
         self.begun_at = self.state.global_step
@@ -265,32 +267,19 @@ class VerifiedCheckpoints:
             self._find_best()
         return begin
 
-    def _keep_others_out(self):
-        """Raises InputError where another process trains into the output directory: each would take the other's
-        checkpoints for its own. Where directories cannot be locked (Windows, some network file systems) none does."""
-        output_dir = self.args.output_dir
-        with contextlib.suppress(OSError, ImportError):
-            import fcntl
+    def _in_main_process(self, work, *given):
+        """Call a function in the main process; its InputError is raised in all, or the others would wait for it."""
+        from accelerate.utils import broadcast_object_list
 
-            self._lock = os.open(output_dir, os.O_RDONLY)
-            begin = time.monotonic()
-            while True:
-                try:
-                    return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if time.monotonic() - begin > FREE_WITHIN:
-                        what = "another run is writing into it; wait for its end, or give another"
-                        raise InputError(f"--output_dir {output_dir}: {what}") from None
-                    time.sleep(0.5)
-
-    def _let_others_in(self):
-        if self._lock is not None:
-            with contextlib.suppress(OSError):
-                import fcntl
-
-                fcntl.flock(self._lock, fcntl.LOCK_UN)  # or loader processes would go on to hold it
-            os.close(self._lock)
-            self._lock = None
+        fault = None
+        if self.is_world_process_zero():
+            try:
+                work(*given)
+            except InputError as error:
+                fault = str(error)
+        (fault,) = broadcast_object_list([fault])
+        if fault:
+            raise InputError(fault)
 
     def _check_directory_is_shared(self):
         """Raises InputError in all processes where one does not see what the main one writes: it would find no
@@ -384,6 +373,45 @@ class VerifiedCheckpoints:
         if why:
             self.state.best_model_checkpoint = None
         return not why
+
+
+_held = {}  # descriptors of the output directories that this process writes into, by their real paths
+
+
+def keep_others_out(output_dir):
+    """Lock an output directory until `let_others_in`, or this process ends.
+
+    Raises InputError where another process has done so: each would take the other's files for its own. Where
+    directories cannot be locked (Windows, some network file systems) none is.
+    """
+    place = os.path.realpath(output_dir)
+    if place in _held:
+        return
+    with contextlib.suppress(OSError, ImportError):
+        import fcntl
+
+        descriptor, begin = os.open(place, os.O_RDONLY), time.monotonic()
+        while place not in _held:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _held[place] = descriptor
+            except BlockingIOError:
+                if time.monotonic() - begin > FREE_WITHIN:
+                    os.close(descriptor)
+                    what = "another run is writing into it; wait for its end, or give another"
+                    raise InputError(f"--output_dir {output_dir}: {what}") from None
+                time.sleep(0.5)
+
+
+def let_others_in(output_dir):
+    """Give up what `keep_others_out` has locked, if it has."""
+    descriptor = _held.pop(os.path.realpath(output_dir), None)
+    if descriptor is not None:
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # or loader processes would go on to hold it
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

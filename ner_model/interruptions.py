@@ -86,7 +86,10 @@ class Signals:
             now = how_to_go_on(self.saved) if self.saved else "this run has saved no checkpoint"
             now = self.remedy or now
             program, name = os.path.basename(sys.argv[0]), signal.Signals(self.number).name
-            print(f"{program}: ended by {name}; {now}", file=sys.stderr, flush=True)
+            try:
+                print(f"{program}: ended by {name}; {now}", file=sys.stderr, flush=True)
+            except OSError:  # a pipe whose reader has gone with the terminal
+                _leave_terminal(always=True)
 
 
 signals = Signals()
@@ -105,12 +108,14 @@ def _ignore_signals(answered, worker):
             signal.signal(number, signal.SIG_IGN)
 
 
-def _leave_terminal():
+def _leave_terminal(always=False):
     """After SIGHUP: where the terminal is gone, what is still printed goes nowhere, and not into an error."""
     for stream in (1, 2):
         try:
-            os.write(stream, b"")
+            is_gone = always or os.write(stream, b"") < 0
         except OSError:
+            is_gone = True
+        if is_gone:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 

@@ -10,6 +10,8 @@ import platform
 
 import torch
 
+from ner_model.interruptions import is_out_of_memory
+
 
 def can_pack(dtype):
     """Whether packed weights of this type pay here: on x86 with oneDNN, bf16 if the CPU has it.
@@ -67,9 +69,15 @@ def pack(model, dtype):
 @contextlib.contextmanager
 def packed(model, dtype):
     """Let a model's linear layers compute with packed weights while this lasts, where that pays. The layers, their
-    parameters and the state dict stay what they are; the packed copies take the weights' memory once more."""
+    parameters and the state dict stay what they are; the packed copies take the weights' memory once more, and where
+    there is not so much nothing is packed."""
     layers = [linear for _, linear in linear_layers(model)] if can_pack(dtype) else []
-    stand_ins = [PackedLinear(linear, dtype) for linear in layers]
+    try:
+        stand_ins = [PackedLinear(linear, dtype) for linear in layers]
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        layers, stand_ins = [], []
     for linear, stand_in in zip(layers, stand_ins, strict=True):
         linear.forward = stand_in.forward
     try:

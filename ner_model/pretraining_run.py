@@ -17,7 +17,7 @@ from ner_data import InputError
 from ner_data.bundled import model_path
 from ner_data.text_file import counted
 from ner_model.arguments import check_optimizer, parse_training_arguments, shards_weights
-from ner_model.checkpoints import save_model
+from ner_model.checkpoints import let_others_in, save_model
 from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
 from ner_model.masked_lm import MaskedTrainer, load_masked_lm
 from ner_model.muon import MuonAdamW
@@ -236,6 +236,7 @@ def pretrain(flags, rest, paragraphs, resume_from, command, say):
             write_card(facts, os.path.basename(os.path.normpath(args.output_dir)), directory)
 
     save_model(trainer, args.output_dir, write)
+    let_others_in(args.output_dir)
     say(f"saved in {args.output_dir}: fine-tune it with run_ner.py --model {args.output_dir}")
 
 

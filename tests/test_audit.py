@@ -343,10 +343,19 @@ def test_the_short_form(write):
 
 def test_a_reader_that_has_seen_enough_is_no_traceback(tmp_path):
     path = tmp_path / "a.conll"
-    path.write_text("".join(f"word{k}\tB-x{k}\n\n" for k in range(400)))
-    command = f"{sys.executable} -m ner_data.audit --places 9999 {path} | head -1; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode in (1, 141) and done.stderr == "" and done.stdout.startswith(str(path))
+    path.write_text("".join(f"word{k}\tB-x{k}\n\n" for k in range(4_000)))  # more lines than a pipe holds
+    command = [sys.executable, "-m", "ner_data.audit", "--places", "9999", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as audit_of:
+        assert audit_of.stdout.readline().startswith(str(path))
+        audit_of.stdout.close()
+        assert audit_of.stderr.read() == "" and audit_of.wait() == 141
+
+
+def test_what_was_found_out_is_told_before_an_error(tmp_path, capsys):
+    (tmp_path / "a.csv").write_bytes('Sentence #,Word,Tag\n1,é,O\n1,"x,O\n'.encode("latin-1"))
+    assert main([str(tmp_path / "a.csv")]) == 2
+    out, err = capsys.readouterr()
+    assert "so the whole file is read as Latin-1" in out and "a quotation mark opens this cell" in err
 
 
 def test_what_no_blank_line_separates_is_refused_as_in_training(tmp_path, capsys):

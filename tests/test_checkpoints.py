@@ -248,6 +248,8 @@ def test_a_second_run_does_not_write_into_the_directory_of_one_that_trains(forke
         wanted = f"message: --output_dir {run}: another run is writing into it; wait for its end, or give another\n"
         assert code == 2 and output.endswith(wanted), output
         assert entries(run) == before
+    for code, output in forked.processes(2, output_dir=str(run), overwrite=True):
+        assert code == 2 and "another run is writing into it" in output and "Traceback" not in output, output
     os.close(descriptor)
     assert forked.run(run, resume="true")[0] == 0
 

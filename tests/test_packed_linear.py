@@ -69,6 +69,17 @@ def test_layers_compute_with_their_own_weights_again_after_an_error(dtype):
     assert not any("forward" in vars(linear) for _, linear in linear_layers(model))
 
 
+def test_where_there_is_no_room_for_copies_nothing_is_packed(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes")
+
+    monkeypatch.setattr(packed_linear, "can_pack", lambda dtype: True)
+    monkeypatch.setattr(packed_linear, "PackedLinear", fail)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4))
+    with packed(model, torch.float32):
+        assert model(torch.ones(1, 4)).shape == (1, 4)
+
+
 def test_a_subclass_of_a_linear_layer_stays_as_it_is(monkeypatch):
     class Other(torch.nn.Linear):
         pass
@@ -80,6 +91,7 @@ def test_a_subclass_of_a_linear_layer_stays_as_it_is(monkeypatch):
         assert type(model[0]) is Other and "forward" not in vars(model[0])
 
 
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="torch is built without oneDNN")
 @pytest.mark.parametrize(
     ("machine", "cpu", "mkldnn", "dtype"),
     [

@@ -437,7 +437,7 @@ def test_a_file_of_columns_that_is_read_as_running_text_is_remarked_upon(ner, sa
     assert "--format" not in capsys.readouterr().err
     (tmp_path / "in.conllu").write_text("1\tEU\n")
     assert run("--model", saved, tmp_path / "in.conllu") == 2
-    assert "no format has the suffix '.conllu', give --format conll, --word_column 2" in capsys.readouterr().err
+    assert "no format has the suffix '.conllu', give --format conll --word_column 2\n" in capsys.readouterr().err
 
 
 def test_of_prodigys_and_spacys_exports_the_text_is_read(ner, saved, tmp_path, monkeypatch, capsys):
@@ -446,6 +446,17 @@ def test_of_prodigys_and_spacys_exports_the_text_is_read(ner, saved, tmp_path, m
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": "Merkel sings", "tokens": tokens}) + "\n")
     assert run("--model", saved, tmp_path / "in.jsonl") == 0
     assert json.loads(capsys.readouterr().out)["tokens"] == ["Merkel", "sings"]
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "New York  is", "tokens": ["New York", " ", "is"]}) + "\n")
+    assert run("--model", saved, tmp_path / "in.jsonl") == 2  # words that are given are not replaced
+    assert "`tokens` is not a list of words" in capsys.readouterr().err
+
+
+def test_fields_of_ones_own_keep_their_names(ner, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicting, "_load", lambda args: ner)
+    (tmp_path / "in.jsonl").write_text('{"text": "Merkel", "confidence": 0.9, "predicted": "2024-01-01"}\n')
+    assert run("--model", saved, tmp_path / "in.jsonl") == 0
+    line = json.loads(capsys.readouterr().out)
+    assert (line["confidence"], line["predicted"]) == (0.9, "2024-01-01")
 
 
 def test_what_is_written_of_a_blank_line_can_be_read_again(ner, saved, tmp_path, monkeypatch):

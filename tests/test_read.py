@@ -94,6 +94,31 @@ def test_blank_rows_separate_sentences_without_an_id_column(write, blank):
     assert said == [f"{path}: no column 'Sentence #', so blank lines separate the sentences"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"1,€ {k},O\n1,½,O\n1,“{k}”,O\n" for k in range(40)),
+        "".join(f"1,{letter},O\n" for letter in "éèàùçêîôûëïüÿœæ" * 3),
+        "".join(f"1,{name},B-per\n" for name in ["Þórður", "Æðey", "Þríhyrningur", "Jökulsá", "Hvítá"] * 9),
+        "".join(f"1,{word},O\n" for word in ["coração", "não", "São", "João", "créée", "öäü"] * 9),
+    ],
+    ids=["signs", "letters", "Icelandic", "accents"],
+)
+def test_western_text_is_known_however_dense_its_accents_are(write, text):
+    path = write("a.csv", "")
+    Path(path).write_bytes(("Sentence #,Word,Tag\n" + text).encode("cp1252"))
+    said = []
+    table = read_sentences(path, say=said.append)
+    assert table["tokens"].to_pylist() == [[line.split(",")[1] for line in text.splitlines()]] and "read as" in said[0]
+
+
+def test_words_that_look_like_tags_are_words_where_the_tags_are_tags(write):
+    rows, _ = read(write("a.conll", "I-95\tB-road\nI-80\tI-road\n\nB-52\tO\nE-mail\tO\n"))
+    assert rows[0]["tokens"] == ["I-95", "I-80"]
+    rows, _ = read(write("a.jsonl", '{"text": "a b", "spans": [[0, 1, "E-Mail"], [2, 3, "S-Bahn"]]}\n'))
+    assert rows[0]["tags"] == ["B-E-Mail", "B-S-Bahn"]
+
+
 def test_blank_lines_between_rows_of_one_id_are_remarked_upon(write):
     rows, said = read(path := write("a.csv", "Sentence #,Word,Tag\n1,a,O\n1,b,O\n\n1,c,O\n\n2,d,O\n"))
     assert [row["tokens"] for row in rows] == [["a", "b", "c"], ["d"]]

@@ -691,6 +691,8 @@ def test_a_run_on_other_data_is_not_gone_on_with(corpus, bert_dir, tmp_path):
     other.write_text(text.replace(",O\n", ",B-geo\n", 1), encoding="utf-8")  # as many sentences and subwords
     with pytest.raises(InputError, match="of a run with training and validation data of checksum .*; give the same"):
         run_ner.main(["--train_file", str(other), *flags, *again])
+    with pytest.raises(InputError, match="of a run with --stride 16, this one has 3; give the same"):
+        run_ner.main(["--train_file", corpus, *flags, *again, "--stride", "3"])
     with pytest.raises(InputError, match="of a run with --decoding viterbi, this one has argmax; give the same"):
         run_ner.main(["--train_file", corpus, *flags, *again, "--decoding", "argmax"])
     run_ner.main(["--train_file", corpus, *flags, *again])

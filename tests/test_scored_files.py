@@ -118,6 +118,21 @@ def test_one_tag_out_of_place_does_not_turn_bio_into_the_gold_tags_iob1(tmp_path
     assert read_tagged(gold, run, say=quiet).predicted.to_pylist() == tags
 
 
+def test_a_run_file_in_another_scheme_is_read_by_its_own_gold_tags(tmp_path):
+    tags = ["I-PER", "I-PER", "O", "I-PER"]
+    path = run_file(tmp_path / "run.jsonl", tokens=["Ada", "Lovelace", "met", "Bob"], tags=tags, predicted=tags)
+    assert score_files(path, say=quiet)["f1"] == 1.0
+
+
+def test_files_that_are_no_text_are_told_what_to_do(tmp_path):
+    gold = write(tmp_path / "gold.conll", "Ada/B-per")
+    (tmp_path / "train.parquet").write_bytes(b"PAR1")
+    for given in ({"predicted_path": gold, "train_file": str(tmp_path / "train.parquet")},
+                  {"predicted_path": str(tmp_path / "train.parquet")}):  # fmt: skip
+        with pytest.raises(InputError, match="no format has the suffix '.parquet', give a data set's directory"):
+            score_files(gold, **given, say=quiet)
+
+
 def test_predictions_of_an_earlier_run_that_are_tagged_again_are_gold_no_more(tmp_path):
     old = run_file(tmp_path / "old.jsonl", confidence=[0.9, 0.8])
     (record,) = Source(old, say=quiet).records(words_in)

@@ -69,7 +69,8 @@ def read_jsonl(path, repair=False, say=print, group_column=None):
             raise InputError(
                 f"{path}:{line}: {both}, write one span for each entity, and {shown(name[2:])} as its type"
             )
-    if (len(types) > 1 or "O" in types) and all(name == "O" or PREFIXED.fullmatch(name) for name in types):
+    of_tags = "O" in types and all(name == "O" or PREFIXED.fullmatch(name) for name in types)
+    if len(types) > 1 and (of_tags or all(name.startswith("B-") for name in types)):
         name, line = next(iter(types.items()))
         fix = "write a span for each entity and its type alone"
         raise InputError(f"{path}:{line}: a span of the type {shown(name)}, which is a tag, {fix}")
