@@ -194,6 +194,7 @@ def test_predictions_depend_on_neither_batch_size_nor_order(bert_dir, tokenizer,
     assert np.diff(offsets).tolist() == [len(words) for words, _ in TEXTS]
 
 
+@pytest.mark.filterwarnings("ignore:.gradient_checkpointing. is deprecated:FutureWarning")
 def test_gradient_checkpointing_of_an_encoder_that_has_none_is_a_users_mistake(bert_dir, tokenizer, tmp_path):
     windows, model = make_windows(tokenizer), make_model(bert_dir, tokenizer)
     make_trainer(model, tokenizer, windows, tmp_path, gradient_checkpointing=True)
