@@ -30,9 +30,10 @@ from ner_model.arguments import (
     training_flags,
     usual_copies,
 )
-from ner_model.checkpoints import TrainingStopped, check_output_dir, let_others_in, new_run_directory, save_model
+from ner_model.checkpoints import TrainingStopped, check_output_dir, save_model
 from ner_model.interruptions import places_in_files, signals
 from ner_model.load import SCRATCH, label_order, load_model, load_tokenizer, read_config, subword_limit
+from ner_model.run_directory import let_others_in, new_run_directory
 from ner_model.trainable import check_way
 
 # the flags that `read_corpus` takes as they are

@@ -17,12 +17,13 @@ from ner_data import InputError
 from ner_data.bundled import model_path
 from ner_data.text_file import counted
 from ner_model.arguments import check_optimizer, parse_training_arguments, shards_weights
-from ner_model.checkpoints import let_others_in, save_model
+from ner_model.checkpoints import save_model
 from ner_model.load import SCRATCH, learn_wordpiece, load_tokenizer, subword_limit
 from ner_model.masked_lm import MaskedTrainer, load_masked_lm
 from ner_model.muon import MuonAdamW
 from ner_model.packed_text import PackedRows, collate_rows, encode_paragraphs
 from ner_model.precision import hardware
+from ner_model.run_directory import let_others_in
 
 HELD_OUT = 0.01  # share of the paragraphs that are not learnt from
 MOST_MEASURED = 2000  # of these, that perplexity is measured on

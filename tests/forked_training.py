@@ -181,7 +181,7 @@ def fine_tune(
     import transformers
 
     from ner_data import InputError
-    from ner_model import checkpoints
+    from ner_model import checkpoints, run_directory
     from ner_model.batching import WindowCollator
     from ner_model.checkpoints import TrainingStopped, check_output_dir, save_model
     from ner_model.interruptions import signals
@@ -190,7 +190,7 @@ def fine_tune(
 
     encoder, tokenizer, names, windows = prepared
     output_dir = output_dir.format(rank=rank)  # machines whose directories are not shared
-    checkpoints.SEEN_WITHIN = checkpoints.FREE_WITHIN = 0
+    checkpoints.SEEN_WITHIN = run_directory.FREE_WITHIN = 0
     signals.catch()
     defaults = {
         "output_dir": output_dir,

@@ -18,10 +18,10 @@ from ner_model.checkpoints import (
     check_output_dir,
     clear_checkpoints,
     fault_of,
-    new_run_directory,
     newest_verified,
     seal,
 )
+from ner_model.run_directory import new_run_directory
 
 
 def entries(directory):
@@ -444,7 +444,7 @@ def test_runs_that_begin_at_the_same_moment_have_directories_of_their_own(tmp_pa
     monkeypatch.setattr("time.strftime", lambda form: "20261127-193000")
     assert new_run_directory("ner_model/mini/") == "runs/mini-20261127-193000"
     free = iter(["runs/mini-20261127-193000", "runs/mini-20261127-193000-2"])  # the first was free a moment ago
-    monkeypatch.setattr("ner_model.checkpoints._free_name", lambda stem: next(free))
+    monkeypatch.setattr("ner_model.run_directory.free_name", lambda stem: next(free))
     assert new_run_directory("mini") == "runs/mini-20261127-193000-2"
     assert sorted(os.listdir("runs")) == ["mini-20261127-193000", "mini-20261127-193000-2"]
 
