@@ -179,7 +179,7 @@ def _json_record(place, number, fields, key, split):
     if key is None:
         return Record(number, text, split(text), fields)
     tokens = fields[key]
-    if not _are_words(tokens):
+    if not isinstance(tokens, list) or not all(isinstance(token, str) and token.strip() for token in tokens):
         raise InputError(f'{place}: `{key}` is not a list of words, {shown(tokens)}, write it as ["...", "..."]')
     for token in tokens:
         _check(place, token)
@@ -194,10 +194,6 @@ def _json_record(place, number, fields, key, split):
         end = start + len(token)
         words.append((start, end))
     return Record(number, text, words, fields)
-
-
-def _are_words(tokens):
-    return isinstance(tokens, list) and all(isinstance(token, str) and token.strip() for token in tokens)
 
 
 def _read_csv(source, lines, split):
@@ -357,9 +353,11 @@ def _sentences(source, rows, has_ids=False):
 
 def _is_comment(text, width, separator):
     """Whether a line is a comment, and not the word #: in columns by tab, or with its tag, as in training."""
+    if not re.match(COMMENT, text):
+        return False
     cells = _cells_of(text, separator)
-    if not re.match(COMMENT, text) or len(cells) != width:
-        return bool(re.match(COMMENT, text))
+    if len(cells) != width:
+        return True
     is_word = cells[0] == "#" and (separator == "\t" or width == 1)
     return not (is_word or cells[-1] == "O" or PREFIXED.fullmatch(cells[-1]))
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_data import InputError, schemes
-from ner_data.formats.jsonl import TOKENS
+from ner_data.formats.jsonl import TOKENS, has_half
 from ner_data.formats.word_csv import Columns, column_names
 from ner_data.read import FORMATS, OTHER_FILES, read_sentences, read_words
 from ner_data.sentences import Words, check_words, in_bio
@@ -192,7 +192,7 @@ def _values(place, record, key, length, kinds):
     if not isinstance(values, list) or len(values) != length or any(type(value) not in kinds for value in values):
         what = f"`{key}` is not a list of {counted(length, 'value')}, one per word"
         raise InputError(f"{place}: {what}, {shown(values)}, write the predictions again")
-    if str in kinds and any("\ud800" <= character <= "\udfff" for value in values for character in value):
+    if str in kinds and any(map(has_half, values)):
         raise InputError(f"{place}: half a surrogate pair in `{key}`, {shown(values)}, write the whole character")
     return values
 

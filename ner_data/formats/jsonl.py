@@ -142,7 +142,7 @@ def _other_unit(text, spans):
 def _group(place, record, key):
     """The document that a line is from."""
     group = record.get(key)
-    if type(group) not in (str, int) or not str(group).strip() or _has_half(str(group)):
+    if type(group) not in (str, int) or not str(group).strip() or has_half(str(group)):
         what = f"`{key}` is no document, {shown(group)}" if key in record else f"no field `{key}` for its document"
         raise InputError(f"{place}: {what}, write a string or a number")
     return str(group)
@@ -303,13 +303,13 @@ def _strings(path, sentences, field):
     except UnicodeEncodeError:
         for sentence in sentences:
             for string in sentence[field]:
-                if _has_half(string):
+                if has_half(string):
                     what = f"half a surrogate pair, {shown(string)}, write the whole character"
                     raise InputError(f"{path}:{sentence.line}: {what}") from None
         raise
 
 
-def _has_half(string):
+def has_half(string):
     """Whether half a surrogate pair is in a string, which Arrow cannot hold."""
     return any("\ud800" <= character <= "\udfff" for character in string)
 
